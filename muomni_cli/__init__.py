@@ -1,0 +1,1 @@
+"""The `muomni` command. Nothing here imports torch before a command needs a model."""

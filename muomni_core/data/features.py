@@ -1,0 +1,206 @@
+"""What does not change is computed once: mels and small pictures of the rows, in memory-mapped files a shard.
+
+They lie in MUOMNI_CACHE, or in `muomni` of the user's cache folder, and are made again when the data's size or date changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from muomni_core.config import MelConfig, to_dict
+from muomni_core.data.chat import row_ids
+from muomni_core.data.record import Row
+from muomni_core.data.rows import Patterns, expand, read_path
+from muomni_core.errors import MuOmniError
+from muomni_core.text.tokenizer import Tokenizer
+
+MIN_SECONDS, MAX_SECONDS = 0.25, 25.0
+
+
+def cache_folder() -> Path:
+    named = os.environ.get("MUOMNI_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else base / "muomni"
+
+
+def _key(path: Path, what: str) -> str:
+    about = path.stat()
+    text = f"{path.name}|{about.st_size}|{about.st_mtime_ns}|{what}"
+    return f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def _cached(path: Path, kind: str, what: str, make: Callable[[Path, Path], list[dict]]) -> tuple[Path, list[dict]]:
+    """The binary file and the rows of one shard's features, made now if they are not there."""
+    folder = cache_folder() / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    binary = folder / f"{_key(path, what)}.bin"
+    index = binary.with_suffix(".json")
+    if not index.exists():
+        print(f"features: {kind} of {path.name}", file=sys.stderr)
+        rows = make(path, binary)
+        partial = index.with_suffix(".partial")
+        partial.write_text(json.dumps(rows), encoding="utf-8")
+        os.replace(partial, index)
+    return binary, json.loads(index.read_text(encoding="utf-8"))
+
+
+class SpeechSet:
+    """Clips as log-mels: `mel(i)`, `texts[i]`, `speakers[i]`, `frames[i]` (hundredths of a second), `sources[i]`.
+
+    Clips shorter than 0.25 s or longer than 25 s are left out; unreadable ones are left out and named on stderr.
+    """
+
+    def __init__(self, patterns: Patterns, root: Path):
+        self.texts: list[str] = []
+        self.speakers: list[str] = []
+        self.sources: list[str] = []
+        self.frames: list[int] = []
+        self._places: list[tuple[np.memmap, int]] = []
+        n_mels = MelConfig().n_mels
+        what = json.dumps(to_dict(MelConfig()))
+        for path in expand(patterns, root):
+            binary, rows = _cached(path, "mel", what, lambda p, b: _make_mels(p, b, root))
+            if not rows:
+                continue
+            memory = np.memmap(binary, dtype=np.float16, mode="r").reshape(-1, n_mels)
+            for row in rows:
+                self.texts.append(row["text"])
+                self.speakers.append(row["speaker"])
+                self.sources.append(row["source"])
+                self.frames.append(row["frames"])
+                self._places.append((memory, row["start"]))
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def mel(self, i: int, start: int = 0, n_frames: int | None = None) -> Tensor:
+        """(T, 128) float32 log mel of clip i, or a piece of it."""
+        memory, offset = self._places[i]
+        n_frames = self.frames[i] - start if n_frames is None else n_frames
+        return torch.from_numpy(memory[offset + start : offset + start + n_frames].astype(np.float32))
+
+    def hours(self) -> dict[str, float]:
+        total: dict[str, float] = {}
+        for source, frames in zip(self.sources, self.frames, strict=True):
+            total[source] = total.get(source, 0.0) + frames / 360_000
+        return total
+
+
+def _make_mels(path: Path, binary: Path, root: Path) -> list[dict]:
+    from muomni_core.audio.io import read_sound
+    from muomni_core.audio.mel import log_mel
+
+    rows, start = [], 0
+    with open(binary, "wb") as out:
+        for row in read_path(path, root):
+            if row.audio is None or not row.text:
+                continue
+            try:
+                sound = read_sound(row.sound_source())
+            except MuOmniError as error:
+                print(f"{row.key}: left out, {error}", file=sys.stderr)
+                continue
+            if not MIN_SECONDS <= len(sound) / 16_000 <= MAX_SECONDS:
+                continue
+            mel = log_mel(torch.from_numpy(sound)).half().numpy()
+            out.write(mel.tobytes())
+            about = {"text": row.text, "speaker": row.speaker or "", "source": row.source}
+            rows.append({**about, "start": start, "frames": len(mel)})
+            start += len(mel)
+    return rows
+
+
+class PictureSet:
+    """Pictures as small squares-to-be: `pixels(i)` uint8 (3, H, W) with the shorter side `size`, and `rows[i]`."""
+
+    def __init__(self, patterns: Patterns, root: Path, size: int = 128):
+        self.rows: list[Row] = []
+        self._places: list[tuple[np.memmap, int, int, int]] = []
+        for path in expand(patterns, root):
+            binary, rows = _cached(path, "pictures", str(size), lambda p, b: _make_pictures(p, b, root, size))
+            if not rows:
+                continue
+            memory = np.memmap(binary, dtype=np.uint8, mode="r")
+            for row in rows:
+                start, height, width = row.pop("place")
+                self._places.append((memory, start, height, width))
+                self.rows.append(Row(**row))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def pixels(self, i: int) -> Tensor:
+        memory, start, height, width = self._places[i]
+        return torch.from_numpy(memory[start : start + 3 * height * width].reshape(3, height, width).copy())
+
+
+def _make_pictures(path: Path, binary: Path, root: Path, size: int) -> list[dict]:
+    from PIL import Image
+
+    from muomni_core.vision.image import load_image
+
+    rows, start = [], 0
+    with open(binary, "wb") as out:
+        for row in read_path(path, root):
+            if row.image is None:
+                continue
+            try:
+                picture = load_image(row.image_source())
+            except MuOmniError as error:
+                print(f"{row.key}: left out, {error}", file=sys.stderr)
+                continue
+            scale = size / min(picture.size)
+            # Very long pictures keep their middle: twice the shorter side is as much as any crop will see.
+            width, height = (min(2 * size, max(size, round(side * scale))) for side in picture.size)
+            picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+            pixels = np.asarray(picture, dtype=np.uint8).transpose(2, 0, 1)
+            out.write(pixels.tobytes())
+            about = {k: row[k] for k in ("key", "source", "label", "fine", "objects", "captions") if k in row}
+            about |= {k: row[k] for k in ("question", "answer") if k in row}
+            rows.append({**about, "place": [start, height, width]})
+            start += pixels.size
+    return rows
+
+
+class TokenSet:
+    """Text rows as one stream: `ids` uint16 and `documents` int32 (the number of the row that a token is of)."""
+
+    def __init__(self, patterns: Patterns, root: Path, tokenizer: Tokenizer, seed: int = 0):
+        paths = expand(patterns, root)
+        about = "|".join(_key(p, "tokens") for p in paths) + f"|{tokenizer.fingerprint}|{seed}"
+        name = hashlib.sha256(about.encode()).hexdigest()[:16]
+        folder = cache_folder() / "tokens"
+        folder.mkdir(parents=True, exist_ok=True)
+        ids_path, documents_path = folder / f"{name}.ids.npy", folder / f"{name}.documents.npy"
+        if not documents_path.exists():
+            rows = [(row_ids(tokenizer, r), _n_bytes(r)) for path in paths for r in read_path(path, root)]
+            rows = [row for row in rows if row[0]]
+            # Rows of a source lie together in their file; shuffled, a window of the stream is a mix.
+            order = np.random.default_rng(seed).permutation(len(rows))
+            stream = np.concatenate([np.array(rows[i][0], dtype=np.uint16) for i in order])
+            lengths = np.array([len(rows[i][0]) for i in order])
+            np.save(folder / f"{name}.bytes.npy", np.array(sum(rows[i][1] for i in order)))
+            np.save(ids_path, stream)
+            partial = documents_path.with_suffix(".partial.npy")
+            np.save(partial, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
+            os.replace(partial, documents_path)
+        self.ids = np.load(ids_path, mmap_mode="r")
+        self.documents = np.load(documents_path, mmap_mode="r")
+        self.n_bytes = int(np.load(folder / f"{name}.bytes.npy"))
+
+    def window(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.ids[start : start + size].astype(np.int64), self.documents[start : start + size].astype(np.int64)
+
+
+def _n_bytes(row: Row) -> int:
+    parts = row.turns or [row.context or "", row.question or "", row.answer or "", row.text or ""]
+    return sum(len(p.encode()) for p in parts)

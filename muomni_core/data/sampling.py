@@ -1,0 +1,66 @@
+"""Which rows are in which batch, as a function of the batch's number: nothing to save, nothing to wind forward."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+
+class RowSampler:
+    """Batches of `batch` row indices, shuffled anew each epoch; the last incomplete batch of an epoch is left out.
+
+    `weights` (one a row) draws rows in proportion instead, with replacement.
+    """
+
+    def __init__(self, n_rows: int, batch: int, seed: int, weights: np.ndarray | None = None):
+        self.n_rows, self.batch, self.seed = n_rows, min(batch, n_rows), seed
+        self.weights = None if weights is None else weights / weights.sum()
+        self._epoch = lru_cache(maxsize=2)(self._shuffle)
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng((self.seed, epoch))
+        if self.weights is not None:
+            return rng.choice(self.n_rows, self.n_rows, p=self.weights)
+        return rng.permutation(self.n_rows)
+
+    def __call__(self, index: int) -> np.ndarray:
+        epoch, place = divmod(index, self.n_rows // self.batch)
+        return self._epoch(epoch)[place * self.batch : (place + 1) * self.batch]
+
+
+class LengthSampler:
+    """Batches of clips of like length, about `budget` frames each with their padding, shuffled anew each epoch."""
+
+    def __init__(self, lengths: list[int] | np.ndarray, budget: int, seed: int, weights: np.ndarray | None = None):
+        self.lengths, self.budget, self.seed = np.asarray(lengths), budget, seed
+        self.weights = None if weights is None else weights / weights.sum()
+        self._epoch = lru_cache(maxsize=2)(self._batches)
+        self._starts = [0]  # number of the first batch of each epoch
+
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        rng = np.random.default_rng((self.seed, epoch))
+        n_rows = len(self.lengths)
+        rows = rng.permutation(n_rows) if self.weights is None else rng.choice(n_rows, n_rows, p=self.weights)
+        # Sorted by length with a little noise, so that not the same clips meet each time.
+        order = rows[np.argsort(self.lengths[rows] * rng.uniform(0.9, 1.1, n_rows), kind="stable")]
+        batches, current, longest = [], [], 0
+        for row in order:
+            grown = max(longest, int(self.lengths[row]))
+            if current and grown * (len(current) + 1) > self.budget:
+                batches.append(np.array(current))
+                current, grown = [], int(self.lengths[row])
+            current.append(row)
+            longest = grown
+        batches.append(np.array(current))
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def __call__(self, index: int) -> np.ndarray:
+        epoch = next((e for e, s in enumerate(self._starts[1:]) if s > index), len(self._starts) - 1)
+        while True:
+            batches = self._epoch(epoch)
+            if index < self._starts[epoch] + len(batches):
+                return batches[index - self._starts[epoch]]
+            if len(self._starts) == epoch + 1:
+                self._starts.append(self._starts[epoch] + len(batches))
+            epoch += 1

@@ -1,0 +1,39 @@
+"""Errors that a person can act on. Every message is one line that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MuOmniError(Exception):
+    """Base of all errors that muOmni raises on purpose; the CLI prints the message and exits with 1."""
+
+
+class InputError(MuOmniError):
+    """A file, sound, picture or text handed in by the user cannot be used."""
+
+
+class DataError(MuOmniError):
+    """Training or evaluation data is missing or does not fit what the stage needs."""
+
+
+class CheckpointError(MuOmniError):
+    """Weights are missing, damaged, or were made for another tokenizer, mel, config or parent."""
+
+
+class ShapeError(MuOmniError, ValueError):
+    """A tensor does not have its contract's shape."""
+
+
+def check_shape(component: str, tensor, expected: Sequence[int | str]) -> None:
+    """Raises ShapeError unless `tensor` has the `expected` shape; a string stands for a free axis.
+
+    >>> check_shape("codec", mel, ("B", "T", 128))
+    """
+    given = tuple(tensor.shape)
+    fits = len(given) == len(expected) and all(
+        isinstance(e, str) or e == g for e, g in zip(expected, given, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(str(e) for e in expected)
+        raise ShapeError(f"{component}: expected shape ({wanted}), got {given}")

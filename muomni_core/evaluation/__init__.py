@@ -1,0 +1,1 @@
+"""Measures of every stage: the metrics themselves and one file a stage."""

@@ -1,0 +1,29 @@
+"""Key-value cache of the Thinker: a token's keys and values are computed once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class KVCache:
+    """Keys and values of all layers, (B, n_kv_heads, room, head_width) each, of which `length` positions are filled."""
+
+    def __init__(self, n_layers: int, batch: int, n_kv_heads: int, room: int, head_width: int, *, like: Tensor):
+        shape = (n_layers, batch, n_kv_heads, room, head_width)
+        self.keys = torch.empty(shape, dtype=like.dtype, device=like.device)
+        self.values = torch.empty_like(self.keys)
+        self.padding = torch.zeros(batch, room, dtype=torch.bool, device=like.device)  # True: nobody attends here
+        self.length = 0
+        self.room = room
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes k, v (B, n_kv_heads, T, D) behind what is there; returns all of this layer so far."""
+        end = self.length + k.shape[2]
+        self.keys[layer, :, :, self.length : end] = k
+        self.values[layer, :, :, self.length : end] = v
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def positions(self) -> Tensor:
+        """(B,) the position that the next token of each row has: padding does not count."""
+        return (~self.padding[:, : self.length]).sum(1)

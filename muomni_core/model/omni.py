@@ -1,0 +1,408 @@
+"""The whole model as people use it: `MuOmni.load()`, then ask, transcribe, speak, embed."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from muomni_core import config as configs
+from muomni_core.audio.io import SoundSource, iter_sound, read_sound
+from muomni_core.audio.mel import log_mel, pad_to_hop
+from muomni_core.audio.segments import is_silent, segments
+from muomni_core.audio.vocoder import griffin_lim
+from muomni_core.checkpoint import COMPONENTS, Header, check_parents, load_component, load_stage, read_header
+from muomni_core.data.chat import turn_ids
+from muomni_core.errors import CheckpointError, InputError, check_shape
+from muomni_core.model.audio import AudioEncoder
+from muomni_core.model.codec import Codec
+from muomni_core.model.fusion import fuse, generate
+from muomni_core.model.talker import Talker
+from muomni_core.model.thinker import Projector, Thinker
+from muomni_core.model.vision import VisionModel, picture_tokens
+from muomni_core.text.layout import lay_out
+from muomni_core.text.spoken import sentences, spoken
+from muomni_core.text.symbols import collapse, decode_symbols
+from muomni_core.text.tokenizer import StreamDecoder, Tokenizer
+from muomni_core.weights import SHIPPED
+
+if TYPE_CHECKING:
+    from muomni_core.vision.image import ImageSource
+
+log = logging.getLogger(__name__)
+
+PICTURE_QUESTION = "What do you see?"
+PAUSE_SECONDS = 0.25  # between two sentences
+SAMPLE_RATE = 16_000
+
+BUILDERS: dict[str, Any] = {
+    "codec": Codec,
+    "audio": AudioEncoder,
+    "vision": VisionModel,
+    "thinker": Thinker,
+    "vision_projector": lambda c: Projector(configs.VisionConfig.out_width, c, "vision_projector"),
+    "audio_projector": lambda c: Projector(configs.AudioConfig.out_width, c, "audio_projector"),
+    "talker": Talker,
+}
+CONFIGS: dict[str, type] = {
+    "codec": configs.CodecConfig,
+    "audio": configs.AudioConfig,
+    "vision": configs.VisionConfig,
+    "thinker": configs.ThinkerConfig,
+    "projector": configs.ProjectorConfig,
+    "talker": configs.TalkerConfig,
+}
+STAGES = ("codec", "audio", "vision", "omni", "talker")
+
+
+class MuOmni:
+    """A loaded model. Weights of a stage are read when they are first needed; their headers are checked at once."""
+
+    def __init__(self, files: dict[str, Path], headers: dict[str, Header], tokenizer: Tokenizer, device: torch.device):
+        self._files, self._headers, self.device = files, headers, device
+        self.tokenizer = tokenizer
+        self.fingerprints = {stage: header.fingerprint for stage, header in headers.items()}
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None, device: str = "auto") -> MuOmni:
+        """The stages that are found in `folder`, the rest from the package.
+
+        Args:
+            device: auto (a GPU where there is one), cpu, cuda or mps.
+        Raises:
+            CheckpointError: weights that are missing, damaged or not made for each other, by name.
+        """
+        folders = [SHIPPED] if folder is None else [Path(folder), SHIPPED]
+        if not folders[0].is_dir():
+            raise CheckpointError(f"{folders[0]}: no such folder of weights")
+        tokenizers = [f / "tokenizer.json" for f in folders if (f / "tokenizer.json").is_file()]
+        tokenizer = Tokenizer.load(tokenizers[0] if tokenizers else None)
+        files = {}
+        for stage in STAGES:
+            found = [f / f"{stage}.safetensors" for f in folders if (f / f"{stage}.safetensors").is_file()]
+            if found:
+                files[stage] = found[0]
+        headers = {stage: read_header(path, stage, tokenizer=tokenizer.fingerprint) for stage, path in files.items()}
+        prints = {stage: header.fingerprint for stage, header in headers.items()}
+        for stage, header in headers.items():
+            check_parents(files[stage], header, prints)
+        return cls(files, headers, tokenizer, pick_device(device))
+
+    @cached_property
+    def config(self) -> configs.OmniConfig:
+        """The configuration that the weights were made with; of components without weights, the preset tiny's."""
+        changed = {}
+        for header in self._headers.values():
+            for name, values in header.config.items():
+                changed[name] = configs.from_dict(CONFIGS[name], values)
+        return dataclasses.replace(configs.TINY, **changed)
+
+    @cached_property
+    def _loaded(self) -> dict[str, dict[str, nn.Module]]:
+        return {}
+
+    def _component(self, stage: str, component: str) -> Any:
+        """A component of a stage, its weights read at the first call."""
+        if stage not in self._files:
+            raise CheckpointError(f"no {stage}.safetensors: train it with muomni train --stage {stage}")
+        if stage not in self._loaded:
+            path = self._files[stage]
+            header, tensors = load_stage(path, stage, tokenizer=self.tokenizer.fingerprint)
+            modules = {}
+            for name, field in COMPONENTS[stage].items():
+                module = BUILDERS[name](configs.from_dict(CONFIGS[field], header.config[field]))
+                load_component(module, name, tensors, path)
+                modules[name] = module.to(self.device).eval().requires_grad_(False)
+            self._loaded[stage] = modules
+        return self._loaded[stage][component]
+
+    @property
+    def voices(self) -> list[str]:
+        """Names of the Talker's voices, the default one first."""
+        return list(self.config.talker.voices) if "talker" in self._headers else []
+
+    # -- asking ------------------------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        question: str | None = None,
+        image: ImageSource | None = None,
+        audio: SoundSource | None = None,
+        *,
+        max_tokens: int = 64,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        transcript: bool = True,
+    ) -> str:
+        """The answer to a question about a picture, a recording, or nothing but words.
+
+        Without `question` a recording is the question, and a picture alone is asked "What do you see?".
+
+        Args:
+            max_tokens: bound of the answer; a warning is logged when it is hit.
+            temperature: 0 takes the likeliest word each time; above, `seed` repeats an answer.
+            transcript: whether the ear's own transcript goes beside the frames of a recording.
+        Raises:
+            InputError: nothing is asked, or a file cannot be used.
+        """
+        options = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
+        return "".join(self.ask_stream(question, image, audio, transcript=transcript, **options)).strip()
+
+    def ask_stream(
+        self,
+        question: str | None = None,
+        image: ImageSource | None = None,
+        audio: SoundSource | None = None,
+        *,
+        max_tokens: int = 64,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        transcript: bool = True,
+    ) -> Iterator[str]:
+        """As `ask`, piece by piece while it is thought of."""
+        embeddings = self._prompt(question, image, audio, transcript, max_tokens)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        decoder, n_tokens = StreamDecoder(self.tokenizer), 0
+        for token in generate(
+            self._component("omni", "thinker"),
+            embeddings,
+            self.tokenizer.end_id,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            generator=generator,
+        ):
+            n_tokens += 1
+            if piece := decoder.push(token):
+                yield piece
+        yield decoder.finish()
+        if n_tokens == max_tokens:
+            log.warning("the answer was cut off after %d tokens (--max-tokens)", max_tokens)
+
+    @torch.no_grad()
+    def _prompt(
+        self, question: str | None, image: Any, audio: Any, transcript: bool, max_tokens: int
+    ) -> Tensor:
+        """Embeddings of one turn (1, T, 256): image, audio, text."""
+        if question is not None and not question.strip():
+            raise InputError("the question is empty; ask something")
+        if question is None and image is None and audio is None:
+            raise InputError("nothing is asked: give a question, an image or a recording")
+        picture = sound = None
+        if image is not None:
+            picture = self.picture_frames(image)[0]
+        if audio is not None:
+            wave = read_sound(audio, max_seconds=30)
+            sound = self.sound_frames(wave)[0]
+            if question is None and transcript:
+                question = self._hear(wave)
+        if question is None:
+            question = PICTURE_QUESTION if audio is None else ""
+        ids = turn_ids(
+            self.tokenizer,
+            question.strip(),
+            [] if picture is None else [len(picture)],
+            [] if sound is None else [len(sound)],
+        )
+        room = self.config.thinker.max_positions - max_tokens
+        if len(ids) > room:
+            raise InputError(f"the question is too long: {len(ids)} tokens with its answer still to come, at most {room}")
+        return fuse(
+            self._component("omni", "thinker"),
+            self._component("omni", "vision_projector"),
+            self._component("omni", "audio_projector"),
+            torch.tensor([ids], device=self.device),
+            picture,
+            sound,
+        )
+
+    @torch.no_grad()
+    def picture_frames(self, image: ImageSource) -> Tensor:
+        """What the Thinker is given of a picture, before the projector: (1, 1 + grid * grid, 128)."""
+        from muomni_core.vision.image import image_tensor
+
+        pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self.device)
+        tokens = self._component("vision", "vision").encoder(pixels)
+        return picture_tokens(tokens, self.config.projector.picture_grid)
+
+    @torch.no_grad()
+    def sound_frames(self, sound: np.ndarray) -> Tensor:
+        """What the Thinker is given of a sound (N,), before the projector: (1, ceil(T/8), 192)."""
+        mel = log_mel(pad_to_hop(torch.from_numpy(sound)))[None].to(self.device)
+        return self._component("audio", "audio")(mel)[0]
+
+    # -- hearing -----------------------------------------------------------------------------------------------
+
+    def transcribe(self, source: SoundSource) -> str:
+        """What is said in a recording of any length: lower-case words, numbers in words.
+
+        Args:
+            source: a path, "-", a file, or (array, rate) with float or int16 samples, (N,) or (N, channels).
+        Raises:
+            InputError: no sound can be read from it.
+        """
+        pieces = [self._hear(piece) for piece in segments(iter_sound(source))]
+        return " ".join(piece for piece in pieces if piece)
+
+    @torch.no_grad()
+    def _hear(self, sound: np.ndarray) -> str:
+        if is_silent(sound):
+            return ""
+        logits = self._component("audio", "audio").ctc_logits(self.sound_frames(sound))
+        return " ".join(decode_symbols(collapse(logits[0].argmax(-1).tolist())).split())
+
+    # -- speaking ----------------------------------------------------------------------------------------------
+
+    def speak(
+        self,
+        text: str,
+        voice: str | None = None,
+        vocoder: Literal["griffin-lim", "neural"] | None = None,
+        *,
+        speed: float = 1.0,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> tuple[np.ndarray, int]:
+        """The text, said: float32 (N,) and the rate, 16000.
+
+        Args:
+            voice: one of `voices`; None is the first of them.
+            vocoder: None takes the neural one where there is one.
+            speed: 0.5 to 2, of the voice's own pace.
+            temperature: 0 says a sentence always alike; above, `seed` repeats it.
+        Raises:
+            InputError: nothing in the text can be said, or there is no such voice.
+        """
+        options = {"speed": speed, "temperature": temperature, "top_p": top_p, "seed": seed}
+        return np.concatenate(list(self.speak_stream(text, voice, vocoder, **options))), SAMPLE_RATE
+
+    def speak_stream(
+        self,
+        text: str,
+        voice: str | None = None,
+        vocoder: Literal["griffin-lim", "neural"] | None = None,
+        *,
+        speed: float = 1.0,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[np.ndarray]:
+        """As `speak`, a sentence at a time, with the pauses between them."""
+        number = self._voice_number(voice)
+        if not 0.5 <= speed <= 2.0:
+            raise InputError(f"speed {speed:g} is out of range; 0.5 to 2")
+        pieces = sentences(text)
+        dropped = spoken(text).dropped
+        if dropped:
+            log.info("left out, as it cannot be said: %s", dropped)
+        if not pieces:
+            raise InputError("nothing in the text can be said; give letters or numbers")
+        generator = torch.Generator(self.device).manual_seed(seed)
+        for n, piece in enumerate(pieces):
+            if n:
+                yield np.zeros(int(PAUSE_SECONDS * SAMPLE_RATE), dtype=np.float32)
+            mel = self._say(spoken(piece).text, number, speed, temperature, top_p, generator)
+            yield self._sound(mel, vocoder)[0].cpu().numpy()
+
+    def _voice_number(self, voice: str | None) -> int:
+        if voice is None:
+            return 0
+        if voice not in self.voices:
+            raise InputError(f"no voice {voice!r}; there are: {', '.join(self.voices)}")
+        return self.voices.index(voice)
+
+    @torch.no_grad()
+    def _say(
+        self, text: str, voice: int, speed: float, temperature: float, top_p: float, generator: torch.Generator
+    ) -> Tensor:
+        """A normalised sentence as log mel (1, T, 128)."""
+        layout = lay_out(self.tokenizer, text, self.config.talker.alphabet)
+        states = self.thinker_states(layout.tokens)[layout.owners]
+        codes, _ = self._component("talker", "talker").speak(
+            torch.tensor(layout.characters, device=self.device),
+            states,
+            voice,
+            speed=speed,
+            temperature=temperature,
+            top_p=top_p,
+            generator=generator,
+        )
+        return self._component("codec", "codec").decode(codes[None])
+
+    @torch.no_grad()
+    def thinker_states(self, tokens: list[int]) -> Tensor:
+        """Hidden states of a sentence that is read by itself: (T, 256)."""
+        thinker = self._component("omni", "thinker")
+        return thinker(thinker.embed(torch.tensor([tokens], device=self.device)))[0]
+
+    def _sound(self, mel: Tensor, vocoder: str | None) -> Tensor:
+        if vocoder not in (None, "griffin-lim", "neural"):
+            raise InputError(f"no vocoder {vocoder!r}; there are: griffin-lim, neural")
+        if vocoder == "neural":
+            raise CheckpointError("there is no trained neural vocoder among the weights; use griffin-lim")
+        log.info("vocoder: griffin-lim")
+        return griffin_lim(mel)
+
+    # -- the codec by itself -----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode_sound(self, sound: np.ndarray) -> np.ndarray:
+        """Sound (N,) -> codes (F, Q) int64; the last partial hop is padded."""
+        mel = log_mel(pad_to_hop(torch.from_numpy(sound)))[None].to(self.device)
+        return self._component("codec", "codec").encode(mel)[0].cpu().numpy()
+
+    @torch.no_grad()
+    def decode_codes(
+        self, codes: np.ndarray, n_samples: int, vocoder: Literal["griffin-lim", "neural"] | None = None
+    ) -> np.ndarray:
+        """Codes (F, Q) -> sound with exactly `n_samples` samples."""
+        table = torch.as_tensor(codes, device=self.device).long()
+        check_shape("codec", table, ("F", self.config.codec.n_codebooks))
+        n_frames = -(-n_samples // self.config.mel.hop_length)
+        mel = self._component("codec", "codec").decode(table[None], n_frames)
+        return self._sound(mel, vocoder)[0, :n_samples].cpu().numpy()
+
+    # -- one space for pictures and words ----------------------------------------------------------------------
+
+    @torch.no_grad()
+    def embed(self, *, image: ImageSource | None = None, text: str | None = None) -> np.ndarray:
+        """A picture or a text as a unit vector (D,) float32; near each other where they belong together.
+
+        Raises InputError unless exactly one of them is given.
+        """
+        if (image is None) == (text is None):
+            raise InputError("embed takes either an image or a text")
+        model = self._component("vision", "vision")
+        if image is not None:
+            from muomni_core.vision.image import image_tensor
+
+            pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self.device)
+            vector = model.image_embedding(model.encoder(pixels))
+        else:
+            if not (text or "").strip():
+                raise InputError("the text is empty; give some words")
+            ids = self.tokenizer.encode(text)[: model.config.text_context]
+            vector = model.text_embedding(
+                torch.tensor([ids], device=self.device), torch.tensor([len(ids)], device=self.device)
+            )
+        return vector[0].cpu().numpy()
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes a GPU where there is one. Raises InputError for a device that is not here."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if available["cuda"] else "mps" if available["mps"] else "cpu")
+    if not available.get(name, False):
+        raise InputError(f"device {name!r} is not here; there are: {', '.join(k for k, v in available.items() if v)}")
+    return torch.device(name)

@@ -1,0 +1,1 @@
+"""What the command line and a Python user call: one thin file a task."""

@@ -1,0 +1,219 @@
+"""The only training loop. A stage supplies model, batches, loss and metrics; this does the rest.
+
+Everything random in a step follows from (seed, step): the rows of a batch, augmentation, dropout. A run that is
+killed and resumed therefore goes the way of one that was not, and the state holds no random state and no data position.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from muomni_core.errors import MuOmniError
+from muomni_core.training.recipe import TrainConfig
+from muomni_core.training.state import load_state, save_state
+
+
+@dataclass
+class Loss:
+    """A micro-batch's loss as a sum over `weight` items, so that accumulation is exact for batches of any shape."""
+
+    total: Tensor
+    weight: float
+    units: float  # what throughput counts: tokens, pictures, seconds of sound
+
+
+class Stage(Protocol):
+    """What the loop needs of a stage."""
+
+    name: str
+    unit: str
+    score: str  # the metric that decides which weights are kept; lower is better, or "-name" for higher is better
+    model: nn.Module
+
+    def batch(self, index: int) -> Any: ...
+    def loss(self, batch: Any) -> Loss: ...
+    def after_step(self) -> None: ...
+    def validate(self) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run reports while it goes."""
+
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    per_second: float
+    unit: str
+    seconds_left: float
+    metrics: dict[str, float] | None = None
+    note: str = ""
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Linear warm-up, then a cosine to `min_lr` of the peak."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.lr * (config.min_lr + (1 - config.min_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW; norms, biases and other vectors do not decay."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=True)
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """bf16 where asked for, or where it is faster here: CPUs without bf16 units are a hundred times slower in it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    times = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(256, 256, dtype=dtype)
+        a @ a
+        start = time.perf_counter()
+        for _ in range(3):
+            a @ a
+        times[dtype] = time.perf_counter() - start
+    return times[torch.bfloat16] < 0.8 * times[torch.float32]
+
+
+def average_state(model: nn.Module) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+
+@torch.no_grad()
+def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average that forgets its start: early on the decay is smaller."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1 - decay)
+        else:
+            average[name].copy_(value)
+
+
+class averaged_weights:  # noqa: N801 (a context manager, used like a function)
+    """The model with its averaged weights, and its own again afterwards."""
+
+    def __init__(self, model: nn.Module, average: dict[str, Tensor] | None):
+        self.model, self.average = model, average
+
+    def __enter__(self) -> None:
+        self.training = self.model.training
+        self.model.eval()
+        if self.average is not None:
+            self.own = average_state(self.model)
+            self.model.load_state_dict(self.average)
+
+    def __exit__(self, *_: object) -> None:
+        if self.average is not None:
+            self.model.load_state_dict(self.own)
+        self.model.train(self.training)
+
+
+def train(
+    stage: Stage,
+    config: TrainConfig,
+    state_path: Path,
+    *,
+    ship: Callable[[int, dict[str, float], float], None],
+    report: Callable[[Progress], None] = lambda _: None,
+    run_key: str = "",
+    stop_after: int | None = None,
+) -> dict[str, float]:
+    """Trains until `config.steps`, resuming from `state_path` if it is there; returns the last metrics.
+
+    Args:
+        ship: called with (step, metrics, hours) while the model holds the averaged weights, when they are the best yet.
+        run_key: what the state must have been made for (recipe and data); a state of another key is refused.
+        stop_after: stop, saved, at that step; for tests.
+    Raises:
+        MuOmniError: the loss is not finite; the last good state stays in place.
+    """
+    model = stage.model
+    device = next(model.parameters()).device
+    optimiser = make_optimiser(model, config)
+    average = average_state(model) if config.ema else None
+    step, best, hours, bf16 = 0, math.inf, 0.0, use_bf16(config.precision, device)
+    metrics: dict[str, float] = {}
+    if state_path.exists():
+        about = load_state(state_path, model, average, optimiser)
+        if about["run_key"] != run_key:
+            raise MuOmniError(f"{state_path} belongs to another run ({about['run_key']}); give another --out")
+        step, best, hours, bf16 = about["step"], about["best"], about["hours"], about["bf16"]
+        metrics = about["metrics"]
+
+    def save() -> None:
+        about = {"step": step, "best": best, "hours": hours, "bf16": bf16, "metrics": metrics, "run_key": run_key}
+        save_state(state_path, model, average, optimiser, about)
+
+    compute_loss = torch.compile(stage.loss) if config.compile else stage.loss
+    model.train()
+    begun, mark, units, shown_loss = time.time(), time.time(), 0.0, math.nan
+    first = step
+    while step < config.steps:
+        lr = learning_rate(config, step)
+        for group in optimiser.param_groups:
+            group["lr"] = lr
+        optimiser.zero_grad(set_to_none=True)
+        total, weight = 0.0, 0.0
+        for micro in range(config.accumulate):
+            index = step * config.accumulate + micro
+            torch.manual_seed(config.seed * 1_000_003 + index)
+            batch = stage.batch(index)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                loss = compute_loss(batch)
+            loss.total.backward()
+            total, weight, units = total + float(loss.total.detach()), weight + loss.weight, units + loss.units
+        value = total / weight
+        if not math.isfinite(value):
+            raise MuOmniError(f"{stage.name}: the loss is {value} at step {step}; lower lr, the last state is kept")
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.div_(weight)
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        optimiser.step()
+        stage.after_step()
+        step += 1
+        if average is not None:
+            update_average(average, model, config.ema, step)
+        shown_loss = value if math.isnan(shown_loss) else 0.95 * shown_loss + 0.05 * value
+        now = time.time()
+        hours, mark = hours + (now - mark) / 3600, now
+        last = step in (config.steps, stop_after)
+        validated = None
+        if step % config.save_every == 0 or last:
+            save()  # before validation, which may fail
+        if step % config.validate_every == 0 or step == config.steps:
+            with averaged_weights(model, average):
+                torch.manual_seed(config.seed)
+                validated = metrics = stage.validate()
+                score = -metrics[stage.score[1:]] if stage.score.startswith("-") else metrics[stage.score]
+                if score <= best:
+                    best = score
+                    ship(step, metrics, hours)
+            save()
+            mark = time.time()
+        speed = units / max(1e-9, now - begun)
+        left = (config.steps - step) * (now - begun) / max(1, step - first)
+        report(Progress(step, config.steps, shown_loss, lr, speed, stage.unit, left, validated))
+        if last:
+            break
+    return metrics

@@ -1,0 +1,147 @@
+"""Recipes: a folder with a TOML a stage. What a stage trains on, how long, how fast.
+
+    [model]              preset, and fields of the stage's component config that differ from it
+    [data]               patterns of train and val rows, relative to the data root; and the stage's own options
+    [train]              TrainConfig
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import muomni_core
+from muomni_core import config as configs
+from muomni_core.errors import DataError
+
+DATA_VARIABLE = "MUOMNI_DATA"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a stage is trained; the same fields for all of them."""
+
+    steps: int = 1000
+    batch: int = 16  # rows a micro-batch; for speech, see `seconds`
+    seconds: float = 0.0  # seconds of sound a micro-batch, where clips differ in length
+    accumulate: int = 1  # micro-batches a step
+    lr: float = 1e-3
+    min_lr: float = 0.05  # of lr, at the end of the cosine
+    warmup: int = 50
+    weight_decay: float = 0.01
+    beta2: float = 0.98
+    clip: float = 1.0
+    ema: float = 0.0  # decay of the averaged weights that are shipped; 0: the last ones
+    seed: int = 0
+    validate_every: int = 500
+    save_every: int = 200
+    precision: str = "auto"  # auto (bf16 where it is measured to be faster), bf16, float32
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One stage's recipe, resolved."""
+
+    stage: str
+    name: str
+    model: configs.OmniConfig
+    data: dict[str, Any] = field(default_factory=dict)
+    train: TrainConfig = TrainConfig()
+    makes_data: bool = False  # the recipe makes its own data, in seconds
+
+
+def recipes_folder() -> Path:
+    """`recipes/` of the wheel, or of the checkout that the package is run from."""
+    package = Path(muomni_core.__file__).parent
+    inside = package / "recipes"
+    return inside if inside.is_dir() else package.parent / "recipes"
+
+
+def data_root(data: Path | None) -> Path | None:
+    """The folder that a recipe's paths start from: --data, else MUOMNI_DATA."""
+    if data is not None:
+        return data
+    named = os.environ.get(DATA_VARIABLE)
+    return Path(named) if named else None
+
+
+def _find(recipe: str | Path, stage: str) -> Path:
+    path = Path(recipe)
+    for candidate in (path, path / f"{stage}.toml", recipes_folder() / path / f"{stage}.toml"):
+        if candidate.is_file():
+            return candidate
+    known = sorted(p.name for p in recipes_folder().iterdir() if (p / f"{stage}.toml").is_file())
+    raise DataError(f"no recipe {str(recipe)!r} for the stage {stage}; there are: {', '.join(known)}")
+
+
+def _convert(value: str, like: Any, key: str) -> Any:
+    """A --set value as the type of what it replaces."""
+    try:
+        parsed = tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value  # a bare word
+    if isinstance(like, float) and isinstance(parsed, int) and not isinstance(parsed, bool):
+        return float(parsed)
+    if like is not None and not isinstance(parsed, list if isinstance(like, tuple) else type(like)):
+        raise DataError(f"--set {key}: expected {type(like).__name__}, got {value!r}")
+    return parsed
+
+
+def _replace(kind: Any, values: dict[str, Any], where: str) -> Any:
+    known = {f.name for f in dataclasses.fields(kind)}
+    for key in values:
+        if key not in known:
+            raise DataError(f"{where}: no option {key!r}; there are: {', '.join(sorted(known))}")
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    for key, value in plain.items():
+        like = getattr(kind, key)
+        if isinstance(like, float) and isinstance(value, int) and not isinstance(value, bool):
+            plain[key] = float(value)
+        elif not isinstance(value, type(like)):
+            raise DataError(f"{where}: {key} should be of type {type(like).__name__}, got {value!r}")
+    return dataclasses.replace(kind, **plain)
+
+
+def load_recipe(recipe: str | Path, stage: str, overrides: dict[str, str] | None = None) -> Recipe:
+    """Reads a recipe; `overrides` are `--set section.key=value`, or `key=value` for [train].
+
+    Raises DataError with the name of what is wrong.
+    """
+    path = _find(recipe, stage)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a TOML file ({error})") from None
+    unknown = sorted(set(table) - {"model", "data", "train"})
+    if unknown:
+        raise DataError(f"{path}: unknown section {unknown[0]!r}; there are: model, data, train")
+    sections: dict[str, dict[str, Any]] = {name: dict(table.get(name, {})) for name in ("model", "data", "train")}
+    defaults = TrainConfig()
+    for key, value in (overrides or {}).items():
+        section, _, option = key.rpartition(".")
+        section = section or "train"
+        if section not in sections:
+            raise DataError(f"--set {key}: no section {section!r}; there are: model, data, train")
+        like = sections[section].get(option, getattr(defaults, option, None) if section == "train" else None)
+        sections[section][option] = _convert(value, like, key)
+    preset = sections["model"].pop("preset", "tiny")
+    makes_data = bool(sections["data"].pop("make", False))
+    if preset not in configs.PRESETS:
+        raise DataError(f"{path}: no preset {preset!r}; there are: {', '.join(configs.PRESETS)}")
+    omni = configs.PRESETS[preset]
+    component = "thinker" if stage == "omni" else stage
+    changed = _replace(getattr(omni, component), sections["model"], f"{path}: [model]")
+    train = _replace(defaults, sections["train"], f"{path}: [train]")
+    return Recipe(
+        stage=stage,
+        name=f"{path.parent.name}/{path.stem}",
+        model=dataclasses.replace(omni, **{component: changed}),
+        data=sections["data"],
+        train=train,
+        makes_data=makes_data,
+    )

@@ -1,0 +1,141 @@
+"""Trains one stage by a recipe: finds data, parents and starting weights, runs the loop, ships the best weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from muomni_core.checkpoint import COMPONENTS, TEXT_STAGES, Header, component_tensors, load_component, load_stage, save_stage
+from muomni_core.config import to_dict
+from muomni_core.data.rows import fingerprint
+from muomni_core.errors import DataError, MuOmniError
+from muomni_core.text.tokenizer import Tokenizer
+from muomni_core.training.context import Context
+from muomni_core.training.loop import Progress, train
+from muomni_core.training.recipe import DATA_VARIABLE, Recipe, data_root, load_recipe
+from muomni_core.training.stages import STAGES, stage_class
+from muomni_core.weights import SHIPPED
+
+__all__ = ["STAGES", "Progress", "build_context", "run_stage"]
+
+
+def find_root(recipe: Recipe, data: Path | None) -> Path:
+    """The data root; a recipe that makes its own data makes it now. Raises DataError where there is none."""
+    root = data_root(data)
+    if recipe.makes_data:
+        from muomni_core.data.features import cache_folder
+        from muomni_core.data.smoke import make_smoke
+
+        root = data or cache_folder() / "smoke"
+        make_smoke(root)
+    if root is None:
+        raise DataError(
+            f"recipe {recipe.name} needs data: give --data DIR or set {DATA_VARIABLE} (recipes/data/ says how each set "
+            "is had), or use --recipe smoke, which needs none"
+        )
+    if not root.is_dir():
+        raise DataError(f"the data root {root} is missing; recipes/data/ says how it is had; --recipe smoke needs none")
+    return root
+
+
+def build_context(recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool) -> Context:
+    tokenizers = [f / "tokenizer.json" for f in folders if (f / "tokenizer.json").is_file()]
+    tokenizer = Tokenizer.load(tokenizers[0] if tokenizers else None)
+    return Context(recipe, find_root(recipe, data), tokenizer, folders, training)
+
+
+def _start_from(stage: object, name: str, init: str, folders: list[Path]) -> list[dict]:
+    """Puts the weights of `--init` in place; returns the legs of their training."""
+    folder = SHIPPED if init == "shipped" else Path(init)
+    path = folder / f"{name}.safetensors"
+    header, tensors = load_stage(path, name)
+    for component, module in stage.modules.items():  # type: ignore[attr-defined]
+        load_component(module, component, tensors, path)
+    return header.legs
+
+
+def run_stage(
+    stage_name: str,
+    *,
+    recipe: str | Path = "tiny",
+    data: Path | None = None,
+    weights: Path | None = None,
+    init: str | None = None,
+    overrides: dict[str, str] | None = None,
+    out: Path | None = None,
+    report: Callable[[Progress], None] | None = None,
+    device: str = "auto",
+) -> dict[str, float]:
+    """Trains `stage_name` and leaves DIR/<stage>.safetensors and DIR/state/; resumes what is there.
+
+    Args:
+        init: a folder of weights to start from, or "shipped"; None: from scratch.
+        overrides: `--set` values, "section.key" or a key of [train].
+        out: default runs/<recipe>.
+    Returns:
+        the metrics of the last validation.
+    Raises:
+        MuOmniError: one line that says what to do.
+    """
+    loaded = load_recipe(recipe, stage_name, overrides)
+    out = out or Path("runs") / loaded.name.split("/")[0]
+    folders = [f for f in (out, weights, SHIPPED) if f is not None]
+    if stage_name == "talker" and not any((f / "codec.safetensors").is_file() for f in folders):
+        run_stage("codec", recipe=recipe, data=data, weights=weights, out=out, report=report, device=device)
+    try:
+        (out / "state").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MuOmniError(f"{out}: cannot be written ({error.strerror})") from None
+    torch.manual_seed(loaded.train.seed)
+    context = build_context(loaded, data, folders, training=True)
+    stage = stage_class(stage_name)(context)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    stage.model.to(device)
+    legs = _start_from(stage, stage_name, init, folders) if init else []
+    data_print = fingerprint(stage.options.train, context.root)
+    config = {
+        config_field: to_dict(getattr(loaded.model, config_field)) for config_field in COMPONENTS[stage_name].values()
+    }
+
+    def ship(step: int, metrics: dict[str, float], hours: float) -> None:
+        leg = {
+            "recipe": loaded.name,
+            "init": init or "scratch",
+            "steps": step,
+            "hours": round(hours, 3),
+            "machine": f"{platform.machine()} {torch.get_num_threads()} threads, {device}",
+            "train": dataclasses.asdict(loaded.train),
+        }
+        header = Header(
+            stage=stage_name,
+            config=config,
+            step=step,
+            metrics={k: round(float(v), 5) for k, v in metrics.items()},
+            parents=dict(context.parents),
+            data=data_print,
+            tokenizer=context.tokenizer.fingerprint if stage_name in TEXT_STAGES else "",
+            legs=[*legs, leg],
+        )
+        save_stage(out / f"{stage_name}.safetensors", component_tensors(stage.modules, drop=stage.drop), header)
+
+    key = json.dumps([to_dict(loaded.train), loaded.data, config, init, data_print, context.parents], sort_keys=True)
+    return train(
+        stage,
+        loaded.train,
+        out / "state" / f"{stage_name}.safetensors",
+        ship=ship,
+        report=report or (lambda _: None),
+        run_key=_digest(key),
+    )
+
+
+def _digest(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,284 @@
+"""Stage E: the Thinker learns to answer: about pictures, sounds and text, the loss on the answers alone."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from muomni_core.checkpoint import load_component, load_stage
+from muomni_core.config import AudioConfig, VisionConfig
+from muomni_core.data.chat import turn_ids
+from muomni_core.data.features import PictureSet, SpeechSet
+from muomni_core.data.frames import SoundFrames, augmented, picture_frames
+from muomni_core.data.mix import (
+    Example,
+    PictureFacts,
+    TextRows,
+    as_heard,
+    dedupe,
+    picture_examples,
+    plain,
+    scene_examples,
+    text_examples,
+)
+from muomni_core.data.rows import read_rows
+from muomni_core.data.sampling import RowSampler
+from muomni_core.evaluation.metrics import named
+from muomni_core.model.audio import AudioEncoder
+from muomni_core.model.fusion import fuse, generate
+from muomni_core.model.thinker import Projector, Thinker
+from muomni_core.model.vision import VisionModel
+from muomni_core.training.context import Context
+from muomni_core.training.loop import Loss
+
+HEAR_QUESTIONS = ("What did I say?", "Write down what you hear.", "What is said here?", "Repeat what I said.")
+
+
+@dataclass
+class Options:
+    """[data] of an omni recipe."""
+
+    pictures: list[str]  # rows with a label, captions, or a question and an answer of their own
+    text: list[str] = field(default_factory=list)
+    speech: list[str] = field(default_factory=list)
+    val: list[str] = field(default_factory=list)  # pictures; text and speech rows lend their words to `dedupe`
+    n_views: int = 3  # crops of a picture that are made once
+    per_picture: int = 4
+    n_scenes: int = 3000
+    n_text: int = 20_000
+    n_chat: int = 0  # dialogue rows beside the examples
+    shares: dict[str, float] = field(
+        default_factory=lambda: {"picture": 0.5, "scene": 0.15, "text": 0.25, "sound": 0.1}
+    )
+    begin: str = "thinker"  # the stage whose Thinker this starts from; "" starts from nothing
+    val_pictures: int = 120
+
+    @property
+    def train(self) -> list[str]:
+        return [*self.pictures, *self.text, *self.speech]
+
+
+@dataclass(frozen=True)
+class Item:
+    """An example with its frames' addresses: pictures[picture], sounds.frames(sound)."""
+
+    question: str
+    answer: str
+    picture: int | None = None
+    sound: int | None = None
+    turns: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Batch:
+    ids: Tensor  # (B, T) with slots
+    targets: Tensor  # (B, T), -100 outside answers
+    picture_frames: Tensor  # (N, 128)
+    sound_frames: Tensor  # (M, 192)
+
+
+class OmniModel(nn.Module):
+    """Thinker and both projectors, the trained part."""
+
+    def __init__(self, recipe):
+        super().__init__()
+        self.thinker = Thinker(recipe.model.thinker)
+        self.vision_projector = Projector(recipe.model.vision.out_width, recipe.model.projector, "vision_projector")
+        self.audio_projector = Projector(recipe.model.audio.out_width, recipe.model.projector, "audio_projector")
+
+
+class Stage:
+    name = "omni"
+    unit = "examples"
+    score = "-score"
+    drop = ()
+
+    def __init__(self, context: Context):
+        recipe, self.tokenizer = context.recipe, context.tokenizer
+        self.options = context.options(Options)
+        self.projector = recipe.model.projector
+        self.vision: VisionModel = context.parent("vision", "vision", VisionModel, VisionConfig)
+        self.ear: AudioEncoder = context.parent("audio", "audio", AudioEncoder, AudioConfig)
+        self.prints = dict(context.parents)
+        self.model = OmniModel(recipe)
+        self.modules = dict(self.model.named_children())
+        if self.options.begin and context.training:
+            path = context.find(self.options.begin)
+            _, tensors = load_stage(path, self.options.begin, tokenizer=self.tokenizer.fingerprint)
+            load_component(self.model.thinker, "thinker", tensors, path)
+        self.val_pictures = PictureSet(self.options.val, context.root) if self.options.val else None
+        if context.training:
+            self._gather(context)
+        if self.val_pictures is not None:
+            step = max(1, len(self.val_pictures) // self.options.val_pictures)
+            self.val_picked = list(range(0, len(self.val_pictures), step))
+            self.val_frames = self._picture_frames(self.val_pictures, 1, "val")
+
+    def _picture_frames(self, pictures: PictureSet, n_views: int, seed: int | str) -> np.ndarray:
+        size = self.projector.picture_size
+        about = [self.prints["vision"], [r.key for r in pictures.rows], size, str(seed)]
+        pixels = augmented(pictures, size, 0)
+        return picture_frames(self.vision.encoder, pixels, len(pictures), n_views, self.projector.picture_grid, about)
+
+    def _gather(self, context: Context) -> None:
+        """All items and how often each is drawn."""
+        recipe, options = context.recipe, self.options
+        rng = random.Random(recipe.train.seed)
+        pictures = PictureSet(options.pictures, context.root)
+        self.frames = self._picture_frames(pictures, options.n_views, recipe.train.seed)
+        facts = [PictureFacts(row) for row in pictures.rows]
+        groups: dict[str, list[Item]] = {}
+        kept_apart = [c for r in (self.val_pictures.rows if self.val_pictures else []) for c in r.captions]
+        about_pictures = dedupe(picture_examples(facts, rng, options.per_picture), kept_apart)
+        own = [Example("own", r.question, r.answer, n) for n, r in enumerate(pictures.rows) if r.question and r.answer]
+        groups["picture"] = [self._item(e) for e in [*about_pictures, *own]]
+        scenes, about_scenes = scene_examples(rng, options.n_scenes) if options.n_scenes else ([], [])
+        self.scene_frames = self._scene_frames(scenes, recipe.train.seed) if scenes else None
+        groups["scene"] = [self._item(e, offset=len(pictures)) for e in about_scenes]
+        text_rows = list(read_rows(options.text, context.root)) if options.text else []
+        groups["text"] = [self._item(e) for e in text_examples(TextRows(text_rows), rng, options.n_text)]
+        chats = [r.turns for r in text_rows if len(r.turns) >= 2 and sum(map(len, r.turns[:2])) < 200]
+        rng.shuffle(chats)
+        groups["text"] += [Item(turns[0], turns[1]) for turns in chats[: options.n_chat]]
+        self.n_pictures = len(pictures)
+        groups["sound"] = self._sound_items(context, rng, groups) if options.speech else []
+        self.items = [item for group in groups.values() for item in group]
+        weights = [
+            np.full(len(group), options.shares.get(name, 0.0) / max(1, len(group))) for name, group in groups.items()
+        ]
+        self.sampler = RowSampler(len(self.items), recipe.train.batch, recipe.train.seed, np.concatenate(weights))
+
+    def _item(self, example: Example, offset: int = 0) -> Item:
+        picture = None if example.image is None else example.image + offset
+        return Item(example.question, example.answer, picture, turns=tuple((q, a) for q, a in example.turns))
+
+    def _scene_frames(self, scenes: list, seed: int) -> np.ndarray:
+        from muomni_core.vision.image import image_tensor
+
+        size = self.projector.picture_size
+        about = [self.prints["vision"], "scenes", size, seed]
+        return picture_frames(
+            self.vision.encoder,
+            lambda i, _: image_tensor(scenes[i], size),
+            len(scenes),
+            1,
+            self.projector.picture_grid,
+            about,
+        )
+
+    def _sound_items(self, context: Context, rng: random.Random, groups: dict[str, list[Item]]) -> list[Item]:
+        """Recordings whose words are a question that has an answer here; of the others, what is said."""
+        clips = SpeechSet(self.options.speech, context.root)
+        self.sounds = SoundFrames(self.ear, clips, [self.prints["audio"]])
+        answers = {plain(item.question): item for item in groups["text"] if not item.turns}
+        items = []
+        for i, text in enumerate(clips.texts):
+            if clips.frames[i] > 1000:
+                continue
+            if known := answers.get(plain(text)):
+                # As in use: the ear's transcript beside the frames; and the frames alone.
+                items += [Item(as_heard(text), known.answer, sound=i), Item("", known.answer, sound=i)]
+            else:
+                items.append(Item(rng.choice(HEAR_QUESTIONS), as_heard(text), sound=i))
+        return items
+
+    def _picture(self, i: int) -> Tensor:
+        if i < self.n_pictures:
+            view = int(torch.randint(self.frames.shape[1], ()))
+            return torch.from_numpy(self.frames[i, view].astype(np.float32))
+        return torch.from_numpy(self.scene_frames[i - self.n_pictures, 0].astype(np.float32))
+
+    def batch(self, index: int) -> Batch:
+        rows, targets, pictures, sounds = [], [], [], []
+        for i in self.sampler(index):
+            item = self.items[i]
+            picture = None if item.picture is None else self._picture(item.picture)
+            sound = None if item.sound is None else self.sounds.frames(item.sound)
+            ids: list[int] = []
+            wanted: list[int] = []
+            turns = [*item.turns, (item.question, item.answer)]
+            for n, (question, answer) in enumerate(turns):
+                first = n == 0
+                prompt = turn_ids(
+                    self.tokenizer,
+                    question,
+                    [len(picture)] if picture is not None and first else [],
+                    [len(sound)] if sound is not None and first else [],
+                )
+                said = [*self.tokenizer.encode(answer), self.tokenizer.end_id]
+                # The last token of the prompt is where the answer's first is predicted.
+                wanted += [-100] * (len(prompt) - 1) + said + [-100]
+                ids += prompt + said
+            rows.append(torch.tensor(ids))
+            targets.append(torch.tensor(wanted))
+            if picture is not None:
+                pictures.append(picture)
+            if sound is not None:
+                sounds.append(sound)
+        return Batch(
+            pad_sequence(rows, batch_first=True),
+            pad_sequence(targets, batch_first=True, padding_value=-100),
+            torch.cat(pictures) if pictures else torch.zeros(0, 128),
+            torch.cat(sounds) if sounds else torch.zeros(0, 192),
+        )
+
+    def loss(self, batch: Batch) -> Loss:
+        model = self.model
+        embeddings = fuse(
+            model.thinker,
+            model.vision_projector,
+            model.audio_projector,
+            batch.ids,
+            batch.picture_frames,
+            batch.sound_frames,
+        )
+        hidden = model.thinker(embeddings)  # padded on the right: nobody before looks there
+        answers = batch.targets >= 0
+        logits = model.thinker.logits(hidden[answers]).float()
+        total = F.cross_entropy(logits, batch.targets[answers], reduction="sum")
+        n_targets = float(answers.sum())
+        return Loss(total + n_targets * model.thinker.balance_loss(), n_targets, len(batch.ids))
+
+    def after_step(self) -> None:
+        pass
+
+    @torch.no_grad()
+    def answer(self, question: str, frames: Tensor | None, max_tokens: int = 24) -> str:
+        """Greedy, as in use."""
+        ids = turn_ids(self.tokenizer, question, [] if frames is None else [len(frames)])
+        model = self.model
+        embeddings = fuse(model.thinker, model.vision_projector, model.audio_projector, torch.tensor([ids]), frames)
+        tokens = generate(model.thinker, embeddings, self.tokenizer.end_id, max_tokens=max_tokens)
+        return self.tokenizer.decode(tokens).strip()
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Things named right, by set, and yes-or-no questions answered right, half of them yes."""
+        if self.val_pictures is None:
+            return {"score": 0.0}
+        rows = self.val_pictures.rows
+        labels: dict[str, set[str]] = {}
+        for row in rows:
+            if row.label:
+                labels.setdefault(row.source, set()).add(row.label)
+        right: dict[str, list[bool]] = {}
+        for n, i in enumerate(self.val_picked):
+            row = rows[i]
+            if not row.label:
+                continue
+            frames = torch.from_numpy(self.val_frames[i, 0].astype(np.float32))
+            said = self.answer("What do you see?", frames)
+            right.setdefault(f"naming_{row.source}", []).append(named(said, row.label, labels[row.source]))
+            others = sorted(labels[row.source] - {row.label, *row.objects})
+            if others:
+                thing = row.label if n % 2 else others[n % len(others)]
+                said = self.answer(f"Is there a {thing} in the picture?", frames).lower()
+                right.setdefault("yes_no", []).append(said.startswith("yes" if n % 2 else "no"))
+        metrics = {name: sum(values) / len(values) for name, values in right.items()}
+        return metrics | {"score": sum(metrics.values()) / max(1, len(metrics))}

@@ -1,0 +1,89 @@
+"""Stage A: the Thinker learns English from text alone: the next token, in packed rows with document masks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from muomni_core.data.features import TokenSet
+from muomni_core.data.sampling import RowSampler
+from muomni_core.evaluation.metrics import bits_per_byte
+from muomni_core.model.thinker import Thinker
+from muomni_core.training.context import Context
+from muomni_core.training.loop import Loss
+
+
+@dataclass
+class Options:
+    """[data] of a thinker recipe."""
+
+    train: list[str]
+    val: list[str]
+    context: int = 256  # tokens a row
+    val_rows: int = 64
+
+
+@dataclass
+class Batch:
+    ids: Tensor  # (B, T)
+    targets: Tensor  # (B, T), -100 where there is none
+    documents: Tensor  # (B, T)
+
+
+def make_batch(windows: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
+    """Windows of T + 1 tokens and their document numbers; the first token of a document is nobody's target."""
+    ids = torch.from_numpy(np.stack([w[0] for w in windows]))
+    documents = torch.from_numpy(np.stack([w[1] for w in windows]))
+    targets = torch.where(documents[:, 1:] == documents[:, :-1], ids[:, 1:], -100)
+    return Batch(ids[:, :-1], targets, documents[:, :-1])
+
+
+class Stage:
+    name = "thinker"
+    unit = "tokens"
+    score = "bits_per_byte"
+    drop = ()
+
+    def __init__(self, context: Context):
+        recipe = context.recipe
+        self.options = context.options(Options)
+        self.model = Thinker(recipe.model.thinker)
+        self.modules: dict[str, nn.Module] = {"thinker": self.model}
+        self.val = TokenSet(self.options.val, context.root, context.tokenizer)
+        if context.training:
+            self.tokens = TokenSet(self.options.train, context.root, context.tokenizer)
+            self.n_windows = max(1, (len(self.tokens.ids) - 1) // self.options.context)
+            self.sampler = RowSampler(self.n_windows, recipe.train.batch, recipe.train.seed)
+
+    def batch(self, index: int) -> Batch:
+        size = self.options.context
+        return make_batch([self.tokens.window(int(i) * size, size + 1) for i in self.sampler(index)])
+
+    def loss(self, batch: Batch) -> Loss:
+        hidden = self.model(self.model.embed(batch.ids), documents=batch.documents)
+        logits = self.model.logits(hidden).float()
+        total = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100, reduction="sum")
+        n_targets = float((batch.targets >= 0).sum())
+        return Loss(total + n_targets * self.model.balance_loss(), n_targets, batch.ids.numel())
+
+    def after_step(self) -> None:
+        pass
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Perplexity a token and bits a byte of held-out text."""
+        size, total, n_targets = self.options.context, 0.0, 0.0
+        n_windows = max(1, (len(self.val.ids) - 1) // size)
+        starts = range(0, n_windows, max(1, n_windows // self.options.val_rows))
+        for first in range(0, len(starts), 8):
+            batch = make_batch([self.val.window(i * size, size + 1) for i in starts[first : first + 8]])
+            loss = self.loss(batch)
+            total, n_targets = total + float(loss.total), n_targets + loss.weight
+        bytes_per_token = self.val.n_bytes / len(self.val.ids)
+        nats = total / n_targets
+        return {"perplexity": math.exp(nats), "bits_per_byte": bits_per_byte(nats, 1) / bytes_per_token}

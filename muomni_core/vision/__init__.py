@@ -1,0 +1,1 @@
+"""Pictures: loading, and the transform to the vision encoder's input."""

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from fake_muomni import FakeOmni, make_wav, refused, run
+
+from muomni_core.audio.io import read_sound
+
+
+def asked(omni: FakeOmni) -> str | None:
+    assert len(omni.calls) == 1
+    return omni.calls[0]["question"]
+
+
+def test_a_question_is_answered_on_stdout_alone(omni: FakeOmni) -> None:
+    result = run("ask", "Hello, how are you?")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "You asked: Hello, how are you?\n", "")
+
+
+def test_words_without_quotes_are_one_question(omni: FakeOmni) -> None:
+    run("ask", "how", "are", "you")
+    assert asked(omni) == "how are you"
+
+
+def test_a_picture_alone_is_asked_what_is_seen_and_stdin_is_left_alone(omni: FakeOmni) -> None:
+    Path("cat.png").write_bytes(b"x")
+    run("ask", "--image", "cat.png", stdin="not for you")
+    assert asked(omni) == "What do you see?"
+
+
+def test_a_recording_is_the_question(omni: FakeOmni) -> None:
+    make_wav(Path("q.wav"))
+    run("ask", "--audio", "q.wav", stdin="not for you")
+    assert omni.calls[0] | {"question": None, "audio": "q.wav", "image": None} == omni.calls[0]
+
+
+def test_a_picture_with_a_recording_leaves_the_question_to_the_recording(omni: FakeOmni) -> None:
+    make_wav(Path("q.wav"))
+    Path("cat.png").write_bytes(b"x")
+    run("ask", "--audio", "q.wav", "--image", "cat.png")
+    assert asked(omni) is None
+
+
+@pytest.mark.parametrize("args", [(), ("-",)])
+def test_a_pipe_is_the_question(omni: FakeOmni, args: tuple[str, ...]) -> None:
+    run("ask", *args, stdin="who are you?\n")
+    assert asked(omni) == "who are you?"
+
+
+@pytest.mark.parametrize("args", [("-", "Summarise this"), ("Summarise this", "-")])
+def test_piped_text_stands_before_the_question(omni: FakeOmni, args: tuple[str, ...]) -> None:
+    run("ask", *args, stdin="It rains.\nIt pours.\n")
+    assert asked(omni) == "It rains.\nIt pours.\nSummarise this"
+
+
+def test_stdin_is_not_read_beside_a_question(omni: FakeOmni) -> None:
+    run("ask", "hello", stdin="not for you")
+    assert asked(omni) == "hello"
+
+
+def test_stdin_in_utf16_and_broken_utf8(omni: FakeOmni) -> None:
+    run("ask", "-", stdin="größer?\r\n".encode("utf-16"))
+    run("ask", "-", stdin=b"\xef\xbb\xbfa \xff b")
+    assert [call["question"] for call in omni.calls] == ["größer?", "a \ufffd b"]
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin"),
+    [
+        ((" \t",), None),
+        (("",), None),
+        ((), ""),
+        (("-",), " \n"),
+        (("-", " "), "text"),
+        (("-", "question"), ""),
+        (("--image", "cat.png", ""), None),
+    ],
+)
+def test_nothing_but_white_space_is_no_question(no_model: None, args: tuple[str, ...], stdin: str | None) -> None:
+    Path("cat.png").write_bytes(b"x")
+    refused(run("ask", *args, stdin=stdin), "empty")
+
+
+def test_nothing_at_all_on_a_terminal_is_wrong_use(no_model: None, terminal: set[str]) -> None:
+    terminal.add("stdin")
+    refused(run("ask"), "QUESTION", code=2)
+
+
+def test_stdin_is_read_for_one_thing_only(no_model: None) -> None:
+    refused(run("ask", "-", "--audio", "-"), code=2)
+    refused(run("ask", "-", "-"), code=2)
+
+
+def test_a_picture_comes_from_stdin(omni: FakeOmni) -> None:
+    run("ask", "--image", "-", "what?", stdin=b"\x89PNG")
+    assert isinstance(omni.calls[0]["image"], io.BytesIO) and omni.calls[0]["image"].getvalue() == b"\x89PNG"
+
+
+@pytest.mark.parametrize("flag", ["--image", "--audio"])
+def test_missing_inputs_are_refused_before_the_model_is_loaded(no_model: None, flag: str) -> None:
+    refused(run("ask", flag, "none.bin", "what?"), "none.bin", "no such file")
+    refused(run("ask", flag, ".", "what?"), "folder")
+
+
+def test_too_much_text_is_refused(no_model: None) -> None:
+    refused(run("ask", "-", stdin=b"a" * 4_000_001), "4,000,000")
+
+
+def test_generation_flags_reach_the_model(omni: FakeOmni) -> None:
+    run("ask", "hi", "--temperature", "0.7", "--top-p", "0.9", "--seed", "3", "--max-tokens", "9")
+    assert omni.calls[0] | {"temperature": 0.7, "top_p": 0.9, "seed": 3, "max_tokens": 9} == omni.calls[0]
+
+
+def test_the_answer_is_spoken_too(omni: FakeOmni) -> None:
+    result = run("ask", "hi", "--speak", "a.wav", "--voice", "kathleen")
+    assert result.stdout == "You asked: hi\n"
+    assert len(read_sound("a.wav")) == 160 * len("You asked: hi")
+    assert omni.calls[1]["voice"] == "kathleen"
+
+
+def test_an_existing_recording_is_kept_unless_forced(omni: FakeOmni) -> None:
+    Path("a.wav").write_text("mine")
+    refused(run("ask", "hi", "--speak", "a.wav"), "a.wav exists", "--force")
+    assert Path("a.wav").read_text() == "mine" and not omni.calls
+    assert run("ask", "hi", "--speak", "a.wav", "--force").exit_code == 0
+    assert Path("a.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_spoken_to_stdout_the_text_moves_to_stderr(omni: FakeOmni) -> None:
+    result = run("ask", "hi", "--speak", "-")
+    assert result.stdout_bytes[:4] == b"RIFF" and b"You asked" not in result.stdout_bytes
+    assert result.stderr == "You asked: hi\n"
+
+
+def test_a_terminal_gets_the_answer_piece_by_piece_without_control_characters(
+    omni: FakeOmni, terminal: set[str]
+) -> None:
+    terminal.add("stdout")
+    assert run("ask", "a\x1b[2Jb").stdout == "You asked: a\\x1b[2Jb\n"
+
+
+def rows(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_batch_answers_each_row_and_fails_at_the_end(omni: FakeOmni) -> None:
+    folder = Path("sub")
+    folder.mkdir()
+    (folder / "cat.png").write_bytes(b"x")
+    lines = [
+        '{"id": "a", "question": "one", "label": "ignored"}',
+        "",
+        '{"image": "cat.png"}',
+        '{"id": 7, "image": "none.png"}',
+        "not json",
+        "[1]",
+        '{"id": null, "question": " "}',
+        '{"id": "x"}',
+        '{"question": 3}',
+        '{"image": "-"}',
+        '{"id": "last", "question": "half \\ud83d of a pair"}',
+    ]
+    (folder / "requests.jsonl").write_text("\n".join(lines))
+    result = run("ask", "--batch", "sub/requests.jsonl")
+    assert result.exit_code == 1
+    found = rows(result.stdout)
+    assert found[0] == {"id": "a", "answer": "You asked: one"}
+    assert found[1] == {"id": 3, "answer": "You asked: What do you see?"}
+    assert omni.calls[1]["image"] == Path("sub/cat.png")
+    assert [row["id"] for row in found] == ["a", 3, 7, 5, 6, 7, "x", 9, 10, "last"]
+    assert ["error" in row for row in found] == [False, False, *[True] * 7, False]
+    assert "none.png" in found[2]["error"] and "line 5" in found[3]["error"]
+    assert result.stderr == "muomni: 7 of 10 requests failed\n"
+
+
+def test_a_batch_on_stdin_finds_files_where_one_stands(omni: FakeOmni) -> None:
+    Path("cat.png").write_bytes(b"x")
+    result = run("ask", "--batch", "-", stdin='\ufeff{"image": "cat.png", "question": "Größe?"}\n')
+    assert result.exit_code == 0
+    assert rows(result.stdout) == [{"id": 1, "answer": "You asked: Größe?"}]
+    assert "Größe" in result.stdout
+
+
+def test_a_line_without_end_does_not_fill_the_memory(omni: FakeOmni) -> None:
+    result = run("ask", "--batch", "-", stdin=b"{" * 2_500_000 + b'\n{"question": "next"}\n')
+    assert [("error" in row, row["id"]) for row in rows(result.stdout)] == [(True, 1), (False, 2)]
+
+
+def test_one_row_cannot_bring_the_batch_down(omni: FakeOmni, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(omni, "ask", lambda *a, **k: 1 / 0)
+    result = run("ask", "--batch", "-", stdin='{"question": "a"}\n{"question": "b"}\n')
+    assert result.exit_code == 1 and ["ZeroDivisionError" in row["error"] for row in rows(result.stdout)] == [True] * 2
+
+
+def test_batches_that_cannot_start(no_model: None) -> None:
+    refused(run("ask", "--batch", "none.jsonl"), "no such file")
+    refused(run("ask", "--batch", "x.jsonl", "and a question"), code=2)
+
+
+def test_an_empty_batch_says_so(omni: FakeOmni) -> None:
+    refused(run("ask", "--batch", "-", stdin=""), "no requests")
