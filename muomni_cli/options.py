@@ -34,6 +34,7 @@ class StageName(StrEnum):
     thinker = "thinker"
     omni = "omni"
     talker = "talker"
+    vocoder = "vocoder"
 
 
 def recipe_names() -> list[str]:

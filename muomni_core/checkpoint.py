@@ -138,6 +138,9 @@ def load_stage(path: Path, stage: str, *, tokenizer: str = "") -> tuple[Header, 
     _check(path, header, stage, tokenizer)
     if fingerprint(tensors) != header.fingerprint:
         raise CheckpointError(f"{path}: damaged, its contents do not match the fingerprint {header.fingerprint}")
+    strangers = sorted(name for name in tensors if name.split(".")[0] not in COMPONENTS[stage])
+    if strangers:
+        raise CheckpointError(f"{path}: unknown tensors {strangers[:3]} in the stage {stage}")
     return header, {name: tensor.float() for name, tensor in tensors.items()}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_type_hints
 
 from muomni_core.errors import CheckpointError
 
@@ -172,9 +172,9 @@ BASE = OmniConfig(
     vision=VisionConfig(width=288, depth=9, n_heads=6),
     audio=AudioConfig(width=288, depth=12, n_heads=6),
     thinker=ThinkerConfig(depth=12, ffn_width=640, n_experts=8),
-    projector=ProjectorConfig(hidden=768),
-    talker=TalkerConfig(width=512, char_depth=5, frame_depth=8, n_heads=8),
-    codec=CodecConfig(width=320, depth=5),
+    projector=ProjectorConfig(hidden=704),
+    talker=TalkerConfig(width=448, char_depth=4, frame_depth=8, n_heads=8),
+    codec=CodecConfig(width=288, depth=4),
     vocoder=VocoderConfig(width=384, depth=8),
 )
 
@@ -199,5 +199,9 @@ def from_dict(kind: type, values: dict[str, Any]) -> Any:
     missing = sorted(set(known) - set(values))
     if unknown or missing:
         raise CheckpointError(f"{kind.__name__}: unknown keys {unknown}, missing keys {missing}")
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    types = get_type_hints(kind)
+    plain = {
+        k: from_dict(types[k], v) if isinstance(v, dict) else tuple(v) if isinstance(v, list) else v
+        for k, v in values.items()
+    }
     return kind(**plain)

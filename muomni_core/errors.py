@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class MuOmniError(Exception):
@@ -25,7 +26,7 @@ class ShapeError(MuOmniError, ValueError):
     """A tensor does not have its contract's shape."""
 
 
-def check_shape(component: str, tensor, expected: Sequence[int | str]) -> None:
+def check_shape(component: str, tensor: Any, expected: Sequence[int | str]) -> None:
     """Raises ShapeError unless `tensor` has the `expected` shape; a string stands for a free axis.
 
     >>> check_shape("codec", mel, ("B", "T", 128))

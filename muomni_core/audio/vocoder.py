@@ -51,6 +51,8 @@ def griffin_lim(
     linear = (magnitudes @ _inverse_filterbank(config).to(mel.device)).clamp_min(0).transpose(1, 2)
     # The mel leaves out the frame that would be centred on the end; the inverse needs it.
     linear = torch.cat([linear, linear[:, :, -1:]], dim=2)
+    # Silence behind a clip of less than four frames: the transform reflects half a window at the border.
+    linear = torch.nn.functional.pad(linear, (0, max(0, 5 - linear.shape[2])))
     sound = torchaudio.functional.griffinlim(
         linear,
         window=mel_window(config).to(mel.device),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torchaudio
 from torch import Tensor
@@ -16,9 +18,7 @@ def ctc_targets(text: str) -> list[int]:
     """Places in a laid-out text (with its outer spaces) that the ear writes: letters, and one space between words."""
     places: list[int] = []
     for i, character in enumerate(text[1:-1], 1):
-        if character in SPOKEN:
-            places.append(i)
-        elif character in " -" and places and text[places[-1]] in SPOKEN:
+        if character in SPOKEN or (character in " -" and places and text[places[-1]] in SPOKEN):
             places.append(i)
     while places and text[places[-1]] not in SPOKEN:
         places.pop()
@@ -47,7 +47,7 @@ def character_durations(text: str, logprobs: Tensor, loudness: Tensor) -> tuple[
         return None
     begin, end = _sounding(loudness)
     cuts = [min(spikes[0][0], max(begin, spikes[0][0] - EDGE))]
-    cuts += [(last + first + 1) // 2 for (_, last), (first, _) in zip(spikes, spikes[1:], strict=False)]
+    cuts += [(last + first + 1) // 2 for (_, last), (first, _) in pairwise(spikes)]
     cuts.append(max(spikes[-1][1] + 1, min(end, spikes[-1][1] + 1 + EDGE)))
     durations = [0] * len(text)
     durations[0], durations[-1] = cuts[0], n_frames - cuts[-1]
@@ -79,15 +79,21 @@ def _sounding(loudness: Tensor) -> tuple[int, int]:
 
 
 def _share_with_marks(text: str, places: list[int], durations: list[int]) -> None:
-    """Marks that the ear does not write take their part of the pause behind them."""
+    """Marks that the ear does not write take their part of the pause behind them, or else of the one before.
+
+    A mark between two letters takes no time.
+    """
     written = {0, len(text) - 1, *places}
     run: list[int] = []
+    before = 0
     for i in range(len(text)):
         if i not in written:
             run.append(i)
-        elif run:
-            total = durations[i]
-            shares = [total * (k + 1) // (len(run) + 1) for k in range(len(run) + 1)]
-            for k, place in enumerate([*run, i]):
+            continue
+        sharing = [*run, i] if text[i] not in SPOKEN else [before, *run] if text[before] not in SPOKEN else []
+        if run and sharing:
+            total = sum(durations[place] for place in sharing)
+            shares = [total * (k + 1) // len(sharing) for k in range(len(sharing))]
+            for k, place in enumerate(sharing):
                 durations[place] = shares[k] - (shares[k - 1] if k else 0)
-            run = []
+        run, before = [], i

@@ -1,9 +1,9 @@
 """How text becomes tokens for the Thinker, the same in training and in use.
 
-    a document       text <|end|>
-    a conversation   <|user|> question <|assistant|> answer <|end|> <|user|> ...
-    with a picture   <|user|> <|image|> frames question <|assistant|> ...          (image, audio, text: in this order)
-    with a sound     <|user|> <|audio|> frames question <|assistant|> ...
+a document       text <|end|>
+a conversation   <|user|> question <|assistant|> answer <|end|> <|user|> ...
+with a picture   <|user|> <|image|> frames question <|assistant|> ...          (image, audio, text: in this order)
+with a sound     <|user|> <|audio|> frames question <|assistant|> ...
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def document_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return [*tokenizer.encode(text), tokenizer.end_id]
 
 
-def turn_ids(tokenizer: Tokenizer, question: str, pictures: Sequence[int] = (), sounds: Sequence[int] = ()) -> list[int]:
+def turn_ids(
+    tokenizer: Tokenizer, question: str, pictures: Sequence[int] = (), sounds: Sequence[int] = ()
+) -> list[int]:
     """A user's turn up to where the answer begins; `pictures` and `sounds` say how many frames each of them has."""
     ids = [tokenizer.user_id]
     for n_frames in pictures:

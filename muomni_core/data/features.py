@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,7 @@ class SpeechSet:
         self.speakers: list[str] = []
         self.sources: list[str] = []
         self.frames: list[int] = []
-        self._places: list[tuple[np.memmap, int]] = []
+        self._places: list[tuple[np.ndarray, int]] = []
         n_mels = MelConfig().n_mels
         what = json.dumps(to_dict(MelConfig()))
         for path in expand(patterns, root):
@@ -77,7 +77,7 @@ class SpeechSet:
                 self.speakers.append(row["speaker"])
                 self.sources.append(row["source"])
                 self.frames.append(row["frames"])
-                self._places.append((memory, row["start"]))
+                self._places.append((memory, int(row["start"])))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -96,26 +96,66 @@ class SpeechSet:
 
 
 def _make_mels(path: Path, binary: Path, root: Path) -> list[dict]:
-    from muomni_core.audio.io import read_sound
     from muomni_core.audio.mel import log_mel
 
     rows, start = [], 0
     with open(binary, "wb") as out:
-        for row in read_path(path, root):
-            if row.audio is None or not row.text:
-                continue
-            try:
-                sound = read_sound(row.sound_source())
-            except MuOmniError as error:
-                print(f"{row.key}: left out, {error}", file=sys.stderr)
-                continue
-            if not MIN_SECONDS <= len(sound) / 16_000 <= MAX_SECONDS:
-                continue
+        for row, sound in _clips(path, root):
             mel = log_mel(torch.from_numpy(sound)).half().numpy()
             out.write(mel.tobytes())
             about = {"text": row.text, "speaker": row.speaker or "", "source": row.source}
             rows.append({**about, "start": start, "frames": len(mel)})
             start += len(mel)
+    return rows
+
+
+class WaveSet:
+    """Clips as sound: `wave(i)` float32 (N,) at 16 kHz, `lengths[i]` samples. Which clips are left out: as SpeechSet."""
+
+    def __init__(self, patterns: Patterns, root: Path):
+        self.lengths: list[int] = []
+        self._places: list[tuple[np.ndarray, int]] = []
+        for path in expand(patterns, root):
+            binary, rows = _cached(path, "waves", "int16", lambda p, b: _make_waves(p, b, root))
+            if not rows:
+                continue
+            memory = np.memmap(binary, dtype=np.int16, mode="r")
+            for row in rows:
+                self.lengths.append(row["samples"])
+                self._places.append((memory, row["start"]))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def wave(self, i: int, start: int = 0, n_samples: int | None = None) -> Tensor:
+        memory, offset = self._places[i]
+        end = self.lengths[i] if n_samples is None else min(self.lengths[i], start + n_samples)
+        return torch.from_numpy(memory[offset + start : offset + end].astype(np.float32) / 32768)
+
+
+def _clips(path: Path, root: Path) -> Iterator[tuple[Row, np.ndarray]]:
+    """The sounds of a shard that can be used, with their rows."""
+    from muomni_core.audio.io import read_sound
+
+    for row in read_path(path, root):
+        if row.audio is None or not row.text:
+            continue
+        try:
+            sound = read_sound(row.sound_source())
+        except MuOmniError as error:
+            print(f"{row.key}: left out, {error}", file=sys.stderr)
+            continue
+        if MIN_SECONDS <= len(sound) / 16_000 <= MAX_SECONDS:
+            yield row, sound
+
+
+def _make_waves(path: Path, binary: Path, root: Path) -> list[dict]:
+    rows, start = [], 0
+    with open(binary, "wb") as out:
+        for _, sound in _clips(path, root):
+            out.write((sound * 32767).astype(np.int16).tobytes())
+            rows.append({"start": start, "samples": len(sound)})
+            start += len(sound)
     return rows
 
 

@@ -172,8 +172,9 @@ def make_shard(voice: Voice, number: int, sentences: list[str], out: Path) -> fl
                 opus = io.BytesIO()
                 soundfile.write(opus, sound, SAMPLE_RATE, format="OGG", subtype="OPUS")
                 speaker = f"made/{voice.name}" + ("" if pace == pitch == 1 else f"/{pace}/{pitch}")
-                row = {"text": text, "speaker": speaker, "seconds": round(len(sound) / SAMPLE_RATE, 3)}
-                seconds += row["seconds"]
+                length = round(len(sound) / SAMPLE_RATE, 3)
+                row = {"text": text, "speaker": speaker, "seconds": length}
+                seconds += length
                 for suffix, blob in (("ogg", opus.getvalue()), ("json", json.dumps(row).encode())):
                     member = tarfile.TarInfo(f"{i:06d}.{suffix}")
                     member.size = len(blob)
@@ -195,7 +196,9 @@ def main() -> None:
     voices = [v for v in VOICES if not args.only or v.name in args.only]
     for program in sorted({"espeak-ng" if v.engine == "espeak" else v.engine for v in voices}):
         if not shutil.which(program):
-            sys.exit(f"{program} is missing: apt-get install espeak-ng flite festival festvox-us-slt-hts festvox-kallpc16k")
+            sys.exit(
+                f"{program} is missing: apt-get install espeak-ng flite festival festvox-us-slt-hts festvox-kallpc16k"
+            )
     pool = collect_sentences(args.data / "text", sum(v.sentences for v in VOICES))
     held_out = val_sentences(args.data / "text")
     tasks, start = [], 0

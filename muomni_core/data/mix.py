@@ -47,7 +47,7 @@ def dedupe(examples: Iterable[Example], val_texts: Iterable[str]) -> list[Exampl
 
     `val_texts` are the captions, transcripts, turns, questions and texts of all val splits; compared by `plain`.
     """
-    kept_apart = {key for text in val_texts if len((key := plain(text)).split()) >= MIN_WORDS}
+    kept_apart = {p for text in val_texts if len((p := plain(text)).split()) >= MIN_WORDS}
     seen: set[tuple] = set()
     kept = []
     for e in examples:

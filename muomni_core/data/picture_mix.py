@@ -136,7 +136,7 @@ def is_it(facts: PictureFacts, rng: random.Random, labels: Sequence[str]) -> Pai
 
 def kind(facts: PictureFacts, rng: random.Random) -> Pair | None:
     kinds = kinds_of(facts.label or "")
-    if not kinds:
+    if not kinds or facts.label is None:
         return None
     verb = "These are" if is_plural(facts.label) else "It is"
     return rng.choice(ask.KIND).format(k=rng.choice(kinds)), f"{verb} {with_article(facts.label)}."
@@ -242,7 +242,9 @@ SEE_SHARE, YES_NO_SHARE = 0.22, 0.22
 
 def _slots(rng: random.Random, n_rows: int, per_picture: int) -> tuple[list[int], list[int], list[int]]:
     """Which pictures get how many of: the one question, a yes or no, another question."""
-    see_at, yes_no_at, other_at = [], [], []
+    see_at: list[int] = []
+    yes_no_at: list[int] = []
+    other_at: list[int] = []
     for image in range(n_rows):
         for place in range(per_picture):
             draw = rng.random()

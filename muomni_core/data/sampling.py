@@ -44,7 +44,9 @@ class LengthSampler:
         rows = rng.permutation(n_rows) if self.weights is None else rng.choice(n_rows, n_rows, p=self.weights)
         # Sorted by length with a little noise, so that not the same clips meet each time.
         order = rows[np.argsort(self.lengths[rows] * rng.uniform(0.9, 1.1, n_rows), kind="stable")]
-        batches, current, longest = [], [], 0
+        batches: list[np.ndarray] = []
+        current: list[int] = []
+        longest = 0
         for row in order:
             grown = max(longest, int(self.lengths[row]))
             if current and grown * (len(current) + 1) > self.budget:

@@ -70,12 +70,12 @@ def random_scene(rng: random.Random, n_shapes: int | None = None) -> Scene:
             largest = max(0.1, largest * 0.97)  # a crowded scene gets smaller shapes, so this always ends
             continue
         colour = one_colour or rng.choice(tuple(COLOURS))
-        rgb = tuple(min(255, max(0, c + rng.randint(-JITTER, JITTER))) for c in COLOURS[colour])
+        red, green, blue = (min(255, max(0, c + rng.randint(-JITTER, JITTER))) for c in COLOURS[colour])
         turn = rng.uniform(-0.35, 0.35) if rng.random() < 0.3 else 0.0
-        shapes.append(Shape(one_form or rng.choice(SHAPES), colour, x, y, radius, rgb, turn))
+        shapes.append(Shape(one_form or rng.choice(SHAPES), colour, x, y, radius, (red, green, blue), turn))
     light = rng.randint(222, 255)
-    ground = tuple(min(255, max(215, light + rng.randint(-12, 12))) for _ in range(3))
-    return Scene(tuple(sorted(shapes, key=lambda s: s.x)), ground, rng.choice((1, 2, 4, 4)))
+    red, green, blue = (min(255, max(215, light + rng.randint(-12, 12))) for _ in range(3))
+    return Scene(tuple(sorted(shapes, key=lambda s: s.x)), (red, green, blue), rng.choice((1, 2, 4, 4)))
 
 
 def corners(shape: Shape) -> list[tuple[float, float]]:

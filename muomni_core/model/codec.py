@@ -123,6 +123,8 @@ class Codec(nn.Module):
 
     def __init__(self, config: CodecConfig):
         super().__init__()
+        if config.stride != 1 and config.stride % 2:
+            raise ShapeError(f"codec: expected a stride of 1 or an even one, got {config.stride}")
         self.config = config
         self.encoder = CodecEncoder(config)
         self.codebooks = nn.ModuleList(

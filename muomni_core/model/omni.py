@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.talker import Talker
 from muomni_core.model.thinker import Projector, Thinker
 from muomni_core.model.vision import VisionModel, picture_tokens
+from muomni_core.model.vocoder import NeuralVocoder
 from muomni_core.text.layout import lay_out
 from muomni_core.text.spoken import sentences, spoken
 from muomni_core.text.symbols import collapse, decode_symbols
@@ -50,6 +51,7 @@ BUILDERS: dict[str, Any] = {
     "vision_projector": lambda c: Projector(configs.VisionConfig.out_width, c, "vision_projector"),
     "audio_projector": lambda c: Projector(configs.AudioConfig.out_width, c, "audio_projector"),
     "talker": Talker,
+    "vocoder": NeuralVocoder,
 }
 CONFIGS: dict[str, type] = {
     "codec": configs.CodecConfig,
@@ -58,8 +60,9 @@ CONFIGS: dict[str, type] = {
     "thinker": configs.ThinkerConfig,
     "projector": configs.ProjectorConfig,
     "talker": configs.TalkerConfig,
+    "vocoder": configs.VocoderConfig,
 }
-STAGES = ("codec", "audio", "vision", "omni", "talker")
+STAGES = ("codec", "audio", "vision", "omni", "talker", "vocoder")
 
 
 class MuOmni:
@@ -189,9 +192,7 @@ class MuOmni:
             log.warning("the answer was cut off after %d tokens (--max-tokens)", max_tokens)
 
     @torch.no_grad()
-    def _prompt(
-        self, question: str | None, image: Any, audio: Any, transcript: bool, max_tokens: int
-    ) -> Tensor:
+    def _prompt(self, question: str | None, image: Any, audio: Any, transcript: bool, max_tokens: int) -> Tensor:
         """Embeddings of one turn (1, T, 256): image, audio, text."""
         if question is not None and not question.strip():
             raise InputError("the question is empty; ask something")
@@ -215,7 +216,9 @@ class MuOmni:
         )
         room = self.config.thinker.max_positions - max_tokens
         if len(ids) > room:
-            raise InputError(f"the question is too long: {len(ids)} tokens with its answer still to come, at most {room}")
+            raise InputError(
+                f"the question is too long: {len(ids)} tokens with its answer still to come, at most {room}"
+            )
         return fuse(
             self._component("omni", "thinker"),
             self._component("omni", "vision_projector"),
@@ -266,7 +269,7 @@ class MuOmni:
         self,
         text: str,
         voice: str | None = None,
-        vocoder: Literal["griffin-lim", "neural"] | None = None,
+        vocoder: str | None = None,
         *,
         speed: float = 1.0,
         temperature: float = 0.0,
@@ -290,7 +293,7 @@ class MuOmni:
         self,
         text: str,
         voice: str | None = None,
-        vocoder: Literal["griffin-lim", "neural"] | None = None,
+        vocoder: str | None = None,
         *,
         speed: float = 1.0,
         temperature: float = 0.0,
@@ -348,10 +351,12 @@ class MuOmni:
     def _sound(self, mel: Tensor, vocoder: str | None) -> Tensor:
         if vocoder not in (None, "griffin-lim", "neural"):
             raise InputError(f"no vocoder {vocoder!r}; there are: griffin-lim, neural")
-        if vocoder == "neural":
+        trained = "vocoder" in self._files
+        if vocoder == "neural" and not trained:
             raise CheckpointError("there is no trained neural vocoder among the weights; use griffin-lim")
-        log.info("vocoder: griffin-lim")
-        return griffin_lim(mel)
+        chosen = vocoder or ("neural" if trained else "griffin-lim")
+        log.info("vocoder: %s", chosen)
+        return self._component("vocoder", "vocoder").speak(mel) if chosen == "neural" else griffin_lim(mel)
 
     # -- the codec by itself -----------------------------------------------------------------------------------
 
@@ -363,7 +368,7 @@ class MuOmni:
 
     @torch.no_grad()
     def decode_codes(
-        self, codes: np.ndarray, n_samples: int, vocoder: Literal["griffin-lim", "neural"] | None = None
+        self, codes: np.ndarray, n_samples: int, vocoder: str | None = None
     ) -> np.ndarray:
         """Codes (F, Q) -> sound with exactly `n_samples` samples."""
         table = torch.as_tensor(codes, device=self.device).long()
@@ -387,7 +392,7 @@ class MuOmni:
             from muomni_core.vision.image import image_tensor
 
             pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self.device)
-            vector = model.image_embedding(model.encoder(pixels))
+            vector = model.image_embedding(model.pool(model.encoder(pixels)))
         else:
             if not (text or "").strip():
                 raise InputError("the text is empty; give some words")

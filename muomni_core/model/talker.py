@@ -159,7 +159,9 @@ def sample(logits: Tensor, temperature: float, top_p: float, generator: torch.Ge
         return logits.argmax(-1)
     probabilities = (logits.float() / temperature).softmax(-1)
     ordered, order = probabilities.sort(dim=-1, descending=True)
-    ordered = torch.where(ordered.cumsum(-1) - ordered < top_p, ordered, 0.0)
+    kept = ordered.cumsum(-1) - ordered < top_p
+    kept[..., 0] = True  # a `top_p` of 0 leaves the likeliest
+    ordered = torch.where(kept, ordered, 0.0)
     picked = torch.multinomial(ordered.reshape(-1, ordered.shape[-1]), 1, generator=generator)
     return order.reshape(-1, order.shape[-1]).gather(1, picked).view(logits.shape[:-1])
 

@@ -119,10 +119,12 @@ class Thinker(nn.Module):
             ShapeError: not (B, T, 256), or more positions than `max_positions`.
         """
         check_shape("thinker", embeddings, ("B", "T", self.config.width))
-        batch, length, _ = embeddings.shape
+        length = embeddings.shape[1]
         past = cache.length if cache is not None else 0
         if past + length > self.config.max_positions:
             raise ShapeError(f"thinker: expected at most {self.config.max_positions} positions, got {past + length}")
+        if cache is not None and past + length > cache.room:
+            raise ShapeError(f"thinker: expected at most {cache.room} positions in this cache, got {past + length}")
         positions = self._positions(embeddings, padding, documents, cache)
         if cache is not None and padding is not None:
             cache.padding[:, past : past + length] = padding

@@ -4,6 +4,7 @@ that it is trained against and that `embed(text=)` uses (CLIP, Radford 2021)."""
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -35,13 +36,15 @@ class VisionEncoder(nn.Module):
         self.config = config
         widths = (3, *config.stem_widths)
         stem: list[nn.Module] = []
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in pairwise(widths):
             stem += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GroupNorm(8, b), nn.GELU()]
         stem.append(ResidualConv(widths[-1]))
         stem.append(nn.Conv2d(widths[-1], config.width, 3, stride=2, padding=1))
         self.stem = nn.Sequential(*stem)
         if 2 ** len(widths) != config.patch_size:
-            raise ShapeError(f"vision_encoder: a stem of {len(widths)} halvings makes no {config.patch_size}-pixel patches")
+            raise ShapeError(
+                f"vision_encoder: a stem of {len(widths)} halvings makes no {config.patch_size}-pixel patches"
+            )
         grid = config.image_size // config.patch_size
         self.positions = nn.Parameter(torch.randn(1, config.width, grid, grid) * 0.02)
         self.cls = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
@@ -58,7 +61,7 @@ class VisionEncoder(nn.Module):
         if image.shape[2] % self.config.patch_size or image.shape[3] % self.config.patch_size:
             raise ShapeError(f"vision_encoder: sides must be multiples of 16, got {tuple(image.shape)}")
         x = self.stem(image)
-        positions = self.positions
+        positions: Tensor = self.positions
         if x.shape[2:] != positions.shape[2:]:
             positions = F.interpolate(positions, x.shape[2:], mode="bicubic", align_corners=False)
         x = (x + positions).flatten(2).transpose(1, 2)
@@ -105,9 +108,13 @@ class VisionModel(nn.Module):
         self.text_out = nn.Linear(config.text_width, config.out_width)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
-    def image_embedding(self, tokens: Tensor) -> Tensor:
-        """Encoder output (B, 1 + N, 128) -> unit vectors (B, 128), from CLS and the mean of the patches."""
-        pooled = torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], dim=-1)
+    @staticmethod
+    def pool(tokens: Tensor) -> Tensor:
+        """Encoder output (B, 1 + N, 128) -> (B, 256): CLS, and the mean of the patches."""
+        return torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], dim=-1)
+
+    def image_embedding(self, pooled: Tensor) -> Tensor:
+        """What `pool` gives (B, 256) -> unit vectors (B, 128)."""
         return F.normalize(self.image_out(pooled), dim=-1)
 
     def text_embedding(self, ids: Tensor, lengths: Tensor) -> Tensor:

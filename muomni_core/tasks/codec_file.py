@@ -136,8 +136,7 @@ def decode_file(
             raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
     file = unpack(data, name)
     _check_fits(file, omni, name)
-    options = {} if vocoder is None else {"vocoder": vocoder}
-    write_wav(target, omni.decode_codes(file.codes, file.n_samples, **options), force=force)
+    write_wav(target, omni.decode_codes(file.codes, file.n_samples, vocoder), force=force)
     return file
 
 

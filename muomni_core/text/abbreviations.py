@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from muomni_core.text.number_words import cardinal, ordinal
 
@@ -75,7 +76,7 @@ def stop_after(match: re.Match) -> str:
     return "." if not rest.strip("\"') \n") or rest.lstrip(" ").startswith("\n") or _STARTER.match(rest) else ""
 
 
-def _any(words) -> str:
+def _any(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 

@@ -25,12 +25,13 @@ def _iso(match: re.Match) -> str:
 
 
 def _slashed(match: re.Match) -> str:
-    first, second = int(match[1]), int(match[2])
-    if 1 <= first <= 12 and 1 <= second <= 31:
-        return _date(match[2], first, match[3])
-    if 1 <= second <= 12 and 1 <= first <= 31:
-        return _date(match[1], second, match[3])
-    return " slash ".join(cardinal(g) for g in match.groups())
+    """month/day/year, as Americans write it, or day/month/year where that cannot be; else the numbers."""
+    first, _, second, year_digits = match.groups()
+    if 1 <= int(first) <= 12 and 1 <= int(second) <= 31:
+        return _date(second, int(first), year_digits)
+    if 1 <= int(second) <= 12 and 1 <= int(first) <= 31:
+        return _date(first, int(second), year_digits)
+    return " slash ".join(cardinal(g) for g in (first, second, year_digits))
 
 
 def _time(match: re.Match) -> str:
@@ -54,7 +55,7 @@ DATES: list[Rule] = [
     (re.compile(r"(?<=\d)T(?=\d\d:\d\d)"), " "),
     (re.compile(r"(?<![\d-])(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?![\d-])"), _iso),
     (re.compile(r"(?<![\d/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\d/-])"),
-     lambda m: _slashed(re.match(r"(\d+)\D(\d+)\D(\d+)", m[0]))),
+     _slashed),
     (re.compile(rf"\b({_MONTH})\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b(?!:)"),
      lambda m: f"{m[1]} {ordinal(m[2])}, {year(m[3])}"),
     (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+({_MONTH}),?\s+(\d{{4}})\b(?!:)"),

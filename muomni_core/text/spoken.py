@@ -145,7 +145,8 @@ def _ends(text: str, start: int, match: re.Match) -> bool:
     if not before or "\n" in match[0]:
         return True
     word = before[1]
-    following = _NEXT_WORD.match(text, match.end())[1]
+    next_word = _NEXT_WORD.match(text, match.end())
+    following = next_word[1] if next_word else ""
     if word.isdigit() and not text[start : match.end()].strip(" \n.0123456789"):
         return False
     small = word.lower()

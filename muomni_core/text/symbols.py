@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 BLANK, UNKNOWN, END = 0, 1, 2
 FIRST = 3  # the space
@@ -31,4 +32,4 @@ def collapse(path: Iterable[int]) -> list[int]:
 
 def slots_needed(symbols: Sequence[int]) -> int:
     """How many CTC slots a target takes at least: one a symbol, and a blank between equal neighbours."""
-    return len(symbols) + sum(a == b for a, b in zip(symbols, symbols[1:], strict=False))
+    return len(symbols) + sum(a == b for a, b in pairwise(symbols))

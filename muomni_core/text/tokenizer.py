@@ -78,7 +78,7 @@ class Tokenizer:
         self.pad_id, self.end_id, self.user_id, self.assistant_id, self.image_id, self.audio_id = range(len(SPECIALS))
         table = _byte_of_character()
         self._bytes = [b""] * len(SPECIALS) + [
-            bytes(table[c] for c in self._bpe.id_to_token(i)) for i in range(len(SPECIALS), self.vocab_size)
+            bytes(table[c] for c in self._bpe.id_to_token(i) or "") for i in range(len(SPECIALS), self.vocab_size)
         ]
 
     @classmethod
@@ -98,7 +98,7 @@ class Tokenizer:
         """Writes the JSON, byte for byte as it was loaded, so that the fingerprint stays."""
         Path(path).write_bytes(self._json)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
         return Tokenizer, (self._json,)
 
     def encode(self, text: str) -> list[int]:

@@ -30,8 +30,8 @@ class Context:
     parents: dict[str, str] = field(default_factory=dict)  # fingerprints of what was taken
 
     def options(self, kind: type[T]) -> T:
-        """The recipe's [data] as the stage's own dataclass. Raises DataError for a missing or unknown key."""
-        known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        """The recipe's [data] as the stage's own dataclass. Raises DataError for a missing, unknown or mistyped key."""
+        known = {f.name: f for f in dataclasses.fields(kind)}
         where = f"recipe {self.recipe.name}: [data]"
         for key in self.recipe.data:
             if key not in known:
@@ -45,7 +45,15 @@ class Context:
         ]
         if missing:
             raise DataError(f"{where}: {missing[0]!r} is missing")
-        return kind(**self.recipe.data)
+        values = {}
+        for key, value in self.recipe.data.items():
+            wanted = str(known[key].type).partition("[")[0]
+            if wanted == "float" and type(value) is int:
+                value = float(value)
+            if type(value).__name__ != wanted:
+                raise DataError(f"{where}: {key} should be of type {known[key].type}, got {value!r}")
+            values[key] = value
+        return kind(**values)
 
     def find(self, stage: str) -> Path:
         """The file of a parent stage. Raises CheckpointError where no folder has it."""
@@ -54,7 +62,7 @@ class Context:
                 return folder / f"{stage}.safetensors"
         raise CheckpointError(f"no {stage}.safetensors: train it first, muomni train --stage {stage}")
 
-    def parent(self, stage: str, component: str, build: Any, config_kind: type) -> nn.Module:
+    def parent(self, stage: str, component: str, build: Any, config_kind: type) -> Any:
         """A parent's component, loaded, frozen and in eval mode; its fingerprint is noted."""
         path = self.find(stage)
         header, tensors = load_stage(path, stage, tokenizer=self.tokenizer.fingerprint)

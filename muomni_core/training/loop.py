@@ -6,6 +6,7 @@ killed and resumed therefore goes the way of one that was not, and the state hol
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -94,6 +95,16 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     return times[torch.bfloat16] < 0.8 * times[torch.float32]
 
 
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch, a tensor or a dataclass of tensors, on the model's device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if device.type == "cpu" or not dataclasses.is_dataclass(batch):
+        return batch
+    values = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
+    return type(batch)(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+
+
 def average_state(model: nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().clone() for k, v in model.state_dict().items()}
 
@@ -109,7 +120,7 @@ def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, s
             average[name].copy_(value)
 
 
-class averaged_weights:  # noqa: N801 (a context manager, used like a function)
+class averaged_weights:
     """The model with its averaged weights, and its own again afterwards."""
 
     def __init__(self, model: nn.Module, average: dict[str, Tensor] | None):
@@ -177,7 +188,7 @@ def train(
         for micro in range(config.accumulate):
             index = step * config.accumulate + micro
             torch.manual_seed(config.seed * 1_000_003 + index)
-            batch = stage.batch(index)
+            batch = to_device(stage.batch(index), device)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 loss = compute_loss(batch)
             loss.total.backward()

@@ -1,8 +1,8 @@
 """Recipes: a folder with a TOML a stage. What a stage trains on, how long, how fast.
 
-    [model]              preset, and fields of the stage's component config that differ from it
-    [data]               patterns of train and val rows, relative to the data root; and the stage's own options
-    [train]              TrainConfig
+[model]              preset, and fields of the stage's component config that differ from it
+[data]               patterns of train and val rows, relative to the data root; and the stage's own options
+[train]              TrainConfig
 """
 
 from __future__ import annotations
@@ -127,8 +127,9 @@ def load_recipe(recipe: str | Path, stage: str, overrides: dict[str, str] | None
         section = section or "train"
         if section not in sections:
             raise DataError(f"--set {key}: no section {section!r}; there are: model, data, train")
-        like = sections[section].get(option, getattr(defaults, option, None) if section == "train" else None)
-        sections[section][option] = _convert(value, like, key)
+        like = getattr(defaults, option, None) if section == "train" else sections[section].get(option)
+        # A whole number in a recipe may stand for a float: the component's or the stage's options know.
+        sections[section][option] = _convert(value, None if section != "train" and type(like) is int else like, key)
     preset = sections["model"].pop("preset", "tiny")
     makes_data = bool(sections["data"].pop("make", False))
     if preset not in configs.PRESETS:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from muomni_core.checkpoint import COMPONENTS, TEXT_STAGES, Header, component_tensors, load_component, load_stage, save_stage
+from muomni_core.checkpoint import (
+    COMPONENTS,
+    TEXT_STAGES,
+    Header,
+    component_tensors,
+    load_component,
+    load_stage,
+    save_stage,
+    write_atomically,
+)
 from muomni_core.config import to_dict
 from muomni_core.data.rows import fingerprint
 from muomni_core.errors import DataError, MuOmniError
+from muomni_core.model.codec import Codebook
 from muomni_core.text.tokenizer import Tokenizer
 from muomni_core.training.context import Context
 from muomni_core.training.loop import Progress, train
@@ -31,8 +44,9 @@ def find_root(recipe: Recipe, data: Path | None) -> Path:
         from muomni_core.data.features import cache_folder
         from muomni_core.data.smoke import make_smoke
 
-        root = data or cache_folder() / "smoke"
-        make_smoke(root)
+        # A folder that is only known from the environment holds a person's own data; nothing is made there.
+        chosen = data is not None and str(data) != os.environ.get(DATA_VARIABLE)
+        root = make_smoke(data if chosen and data is not None else cache_folder() / "smoke")
     if root is None:
         raise DataError(
             f"recipe {recipe.name} needs data: give --data DIR or set {DATA_VARIABLE} (recipes/data/ says how each set "
@@ -49,14 +63,26 @@ def build_context(recipe: Recipe, data: Path | None, folders: list[Path], *, tra
     return Context(recipe, find_root(recipe, data), tokenizer, folders, training)
 
 
-def _start_from(stage: object, name: str, init: str, folders: list[Path]) -> list[dict]:
+def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
     """Puts the weights of `--init` in place; returns the legs of their training."""
     folder = SHIPPED if init == "shipped" else Path(init)
-    path = folder / f"{name}.safetensors"
-    header, tensors = load_stage(path, name)
-    for component, module in stage.modules.items():  # type: ignore[attr-defined]
+    path = folder / f"{stage.name}.safetensors"
+    header, tensors = load_stage(path, stage.name, tokenizer=tokenizer.fingerprint)
+    for component, module in stage.modules.items():
         load_component(module, component, tensors, path)
+    for module in stage.model.modules():
+        if isinstance(module, Codebook):  # shipped without its averages; it would begin anew by k-means
+            module.ema_counts.fill_(1.0)
+            module.ema_sums.copy_(module.entries)
+            module.started.fill_(True)
     return header.legs
+
+
+def _keep_tokenizer(out: Path, folders: list[Path]) -> None:
+    """A tokenizer that came with --weights goes with what is trained on it, so that DIR is whole by itself."""
+    found = next((f for f in folders if (f / "tokenizer.json").is_file()), SHIPPED)
+    if found not in (out, SHIPPED):
+        write_atomically(out / "tokenizer.json", (found / "tokenizer.json").read_bytes())
 
 
 def run_stage(
@@ -86,7 +112,9 @@ def run_stage(
     out = out or Path("runs") / loaded.name.split("/")[0]
     folders = [f for f in (out, weights, SHIPPED) if f is not None]
     if stage_name == "talker" and not any((f / "codec.safetensors").is_file() for f in folders):
-        run_stage("codec", recipe=recipe, data=data, weights=weights, out=out, report=report, device=device)
+        # Of the same folder, where the recipe is the talker's file.
+        folder = Path(recipe).parent if Path(recipe).is_file() else recipe
+        run_stage("codec", recipe=folder, data=data, weights=weights, out=out, report=report, device=device)
     try:
         (out / "state").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -97,7 +125,8 @@ def run_stage(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     stage.model.to(device)
-    legs = _start_from(stage, stage_name, init, folders) if init else []
+    legs = _start_from(stage, init, context.tokenizer) if init else []
+    _keep_tokenizer(out, folders)
     data_print = fingerprint(stage.options.train, context.root)
     config = {
         config_field: to_dict(getattr(loaded.model, config_field)) for config_field in COMPONENTS[stage_name].values()
@@ -136,6 +165,4 @@ def run_stage(
 
 
 def _digest(text: str) -> str:
-    import hashlib
-
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -8,7 +8,7 @@ from typing import Any
 from muomni_core.errors import DataError
 
 # In the order of a whole training.
-STAGES = ("codec", "audio", "vision", "thinker", "omni", "talker")
+STAGES = ("codec", "audio", "vision", "thinker", "omni", "talker", "vocoder")
 
 
 def stage_class(name: str) -> Any:

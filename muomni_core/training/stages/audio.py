@@ -51,7 +51,9 @@ def read_targets(clips: SpeechSet, n_slots: int) -> list[list[int]]:
             unfit.append(f"{text!r} in {frames / 100:.2f} s")
         targets.append(target)
     if unfit:
-        raise DataError(f"{len(unfit)} clips are too short for their text (CTC has no alignment): {'; '.join(unfit[:3])}")
+        raise DataError(
+            f"{len(unfit)} clips are too short for their text (CTC has no alignment): {'; '.join(unfit[:3])}"
+        )
     return targets
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from muomni_core.checkpoint import load_component, load_stage
 from muomni_core.config import AudioConfig, VisionConfig
 from muomni_core.data.chat import turn_ids
+from muomni_core.data.everyday import everyday_questions
 from muomni_core.data.features import PictureSet, SpeechSet
 from muomni_core.data.frames import SoundFrames, augmented, picture_frames
 from muomni_core.data.mix import (
@@ -27,9 +30,13 @@ from muomni_core.data.mix import (
     scene_examples,
     text_examples,
 )
-from muomni_core.data.rows import read_rows
+from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
+from muomni_core.data.rows import expand, read_path, read_rows
 from muomni_core.data.sampling import RowSampler
-from muomni_core.evaluation.metrics import named
+from muomni_core.data.words import with_article
+from muomni_core.errors import DataError
+from muomni_core.evaluation.answers import key_words, said_share, word_overlap
+from muomni_core.evaluation.metrics import named, words
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.thinker import Projector, Thinker
@@ -37,6 +44,10 @@ from muomni_core.model.vision import VisionModel
 from muomni_core.training.context import Context
 from muomni_core.training.loop import Loss
 
+T = TypeVar("T")
+
+DESCRIBE_QUESTION = "Describe the picture in one sentence."
+YES_NO_QUESTIONS = ("Is there {} in the picture?", "Is there {}?")
 HEAR_QUESTIONS = ("What did I say?", "Write down what you hear.", "What is said here?", "Repeat what I said.")
 
 
@@ -47,7 +58,7 @@ class Options:
     pictures: list[str]  # rows with a label, captions, or a question and an answer of their own
     text: list[str] = field(default_factory=list)
     speech: list[str] = field(default_factory=list)
-    val: list[str] = field(default_factory=list)  # pictures; text and speech rows lend their words to `dedupe`
+    val: list[str] = field(default_factory=list)  # pictures, and text rows with a question and an answer
     n_views: int = 3  # crops of a picture that are made once
     per_picture: int = 4
     n_scenes: int = 3000
@@ -58,6 +69,7 @@ class Options:
     )
     begin: str = "thinker"  # the stage whose Thinker this starts from; "" starts from nothing
     val_pictures: int = 120
+    val_questions: int = 60  # of text rows
 
     @property
     def train(self) -> list[str]:
@@ -113,12 +125,23 @@ class Stage:
             _, tensors = load_stage(path, self.options.begin, tokenizer=self.tokenizer.fingerprint)
             load_component(self.model.thinker, "thinker", tensors, path)
         self.val_pictures = PictureSet(self.options.val, context.root) if self.options.val else None
+        self.val_texts = self._val_texts(context) if self.options.val else []
         if context.training:
             self._gather(context)
         if self.val_pictures is not None:
-            step = max(1, len(self.val_pictures) // self.options.val_pictures)
-            self.val_picked = list(range(0, len(self.val_pictures), step))
             self.val_frames = self._picture_frames(self.val_pictures, 1, "val")
+
+    def _val_texts(self, context: Context) -> list[tuple[str, str, str]]:
+        """Questions in words with their answers, (source, question, answer): those of val rows, and everyday ones."""
+        rows = [
+            (r.source, r.question, r.answer)
+            for path in expand(self.options.val, context.root)
+            if path.name.endswith((".jsonl", ".jsonl.xz"))
+            for r in read_path(path, context.root)
+            if r.image is None and r.audio is None and r.question and r.answer and not r.context
+        ]
+        # Small talk has many right answers; a person judges it.
+        return rows + [("everyday", e.question, e.answer) for e in everyday_questions() if e.kind != "chat"]
 
     def _picture_frames(self, pictures: PictureSet, n_views: int, seed: int | str) -> np.ndarray:
         size = self.projector.picture_size
@@ -135,14 +158,18 @@ class Stage:
         facts = [PictureFacts(row) for row in pictures.rows]
         groups: dict[str, list[Item]] = {}
         kept_apart = [c for r in (self.val_pictures.rows if self.val_pictures else []) for c in r.captions]
+        kept_apart += [text for _, question, answer in self.val_texts for text in (question, answer)]
         about_pictures = dedupe(picture_examples(facts, rng, options.per_picture), kept_apart)
         own = [Example("own", r.question, r.answer, n) for n, r in enumerate(pictures.rows) if r.question and r.answer]
         groups["picture"] = [self._item(e) for e in [*about_pictures, *own]]
-        scenes, about_scenes = scene_examples(rng, options.n_scenes) if options.n_scenes else ([], [])
+        # Of their own, so that the scenes, whose frames are kept, do not depend on what else is in the mix.
+        scene_rng = random.Random(f"{recipe.train.seed}-scenes")
+        scenes, about_scenes = scene_examples(scene_rng, options.n_scenes) if options.n_scenes else ([], [])
         self.scene_frames = self._scene_frames(scenes, recipe.train.seed) if scenes else None
         groups["scene"] = [self._item(e, offset=len(pictures)) for e in about_scenes]
         text_rows = list(read_rows(options.text, context.root)) if options.text else []
-        groups["text"] = [self._item(e) for e in text_examples(TextRows(text_rows), rng, options.n_text)]
+        in_words = text_examples(TextRows(text_rows), rng, options.n_text)
+        groups["text"] = [self._item(e) for e in dedupe(in_words, kept_apart)]
         chats = [r.turns for r in text_rows if len(r.turns) >= 2 and sum(map(len, r.turns[:2])) < 200]
         rng.shuffle(chats)
         groups["text"] += [Item(turns[0], turns[1]) for turns in chats[: options.n_chat]]
@@ -152,6 +179,8 @@ class Stage:
         weights = [
             np.full(len(group), options.shares.get(name, 0.0) / max(1, len(group))) for name, group in groups.items()
         ]
+        if not sum(map(np.sum, weights)):
+            raise DataError(f"recipe {recipe.name}: none of data.shares has an example")
         self.sampler = RowSampler(len(self.items), recipe.train.batch, recipe.train.seed, np.concatenate(weights))
 
     def _item(self, example: Example, offset: int = 0) -> Item:
@@ -257,28 +286,46 @@ class Stage:
         tokens = generate(model.thinker, embeddings, self.tokenizer.end_id, max_tokens=max_tokens)
         return self.tokenizer.decode(tokens).strip()
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Things named right, by set, and yes-or-no questions answered right, half of them yes."""
-        if self.val_pictures is None:
-            return {"score": 0.0}
+        """Right answers by kind of question, 0 to 1.
+
+        naming_SOURCE: "What do you see?" is answered with the label and no other label of the source. yes_no: half of
+        them yes. describe: content words in common with the nearest caption. text_SOURCE: the words that the answer
+        adds to its question.
+        """
+        right: dict[str, list[float]] = {}
+        if self.val_pictures is not None:
+            self._ask_about_pictures(right)
+        for source, question, answer in evenly(self.val_texts, self.options.val_questions):
+            said = self.answer(question, None)
+            right.setdefault(f"text_{source}", []).append(said_share(said, key_words(question, answer)))
+        metrics = {name: sum(values) / len(values) for name, values in right.items()}
+        return metrics | {"score": sum(metrics.values()) / max(1, len(metrics))}
+
+    def _ask_about_pictures(self, right: dict[str, list[float]]) -> None:
         rows = self.val_pictures.rows
         labels: dict[str, set[str]] = {}
         for row in rows:
             if row.label:
                 labels.setdefault(row.source, set()).add(row.label)
-        right: dict[str, list[bool]] = {}
-        for n, i in enumerate(self.val_picked):
+        for n, i in enumerate(evenly(range(len(rows)), self.options.val_pictures)):
             row = rows[i]
+            frames = torch.from_numpy(self.val_frames[i, 0].astype(np.float32))
+            if row.captions:
+                said = self.answer(DESCRIBE_QUESTION, frames)
+                right.setdefault("describe", []).append(word_overlap(said, row.captions))
             if not row.label:
                 continue
-            frames = torch.from_numpy(self.val_frames[i, 0].astype(np.float32))
-            said = self.answer("What do you see?", frames)
+            said = self.answer(PICTURE_QUESTION, frames)
             right.setdefault(f"naming_{row.source}", []).append(named(said, row.label, labels[row.source]))
             others = sorted(labels[row.source] - {row.label, *row.objects})
             if others:
-                thing = row.label if n % 2 else others[n % len(others)]
-                said = self.answer(f"Is there a {thing} in the picture?", frames).lower()
-                right.setdefault("yes_no", []).append(said.startswith("yes" if n % 2 else "no"))
-        metrics = {name: sum(values) / len(values) for name, values in right.items()}
-        return metrics | {"score": sum(metrics.values()) / max(1, len(metrics))}
+                thing = row.label if n % 2 else others[n // 4 % len(others)]
+                question = YES_NO_QUESTIONS[n // 2 % 2].format(with_article(thing))
+                said = self.answer(question, frames, max_tokens=4)
+                right.setdefault("yes_no", []).append(words(said)[:1] == ["yes" if n % 2 else "no"])
+
+
+def evenly(rows: Sequence[T], at_most: int) -> Sequence[T]:
+    """At most so many of the rows, spread over all of them."""
+    return rows[:: max(1, -(-len(rows) // max(1, at_most)))]

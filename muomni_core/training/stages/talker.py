@@ -36,7 +36,8 @@ class Options:
 
     train: list[str]
     val: list[str]
-    voices: dict[str, str] = field(default_factory=dict)  # source -> voice of the Talker; other sources: the first voice
+    # source -> voice of the Talker; other sources: the first voice
+    voices: dict[str, str] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)  # how much oftener than its share a source is drawn
     min_score: float = -1.5  # mean log probability of an alignment below which a clip is left out
     duration_weight: float = 1.0
@@ -80,7 +81,12 @@ class SpokenSet:
 
     def _align(self) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
         stage = self.stage
-        about = [stage.context.parents["codec"], stage.audio_print, [lay.text for lay in self.layouts], self.clips.frames]
+        about = [
+            stage.context.parents["codec"],
+            stage.audio_print,
+            [lay.text for lay in self.layouts],
+            self.clips.frames,
+        ]
         name = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
         path = cache_folder() / "alignments" / f"{name}.npz"
         if not path.exists():
@@ -170,6 +176,11 @@ class Stage:
                 f"recipe {recipe.name}: the codec has {self.codec.config.codebook_size} entries a codebook, "
                 f"the talker {self.config.codebook_size}"
             )
+        if self.ear.config.n_slots * self.codec.config.stride != 8:
+            raise DataError(
+                f"recipe {recipe.name}: durations are counted in slots of the ear, {self.ear.config.n_slots} in 8 mel "
+                f"frames; the codec's frames are of {self.codec.config.stride}"
+            )
         self.model = Talker(self.config)
         self.modules: dict[str, nn.Module] = {"talker": self.model}
         self.val = SpokenSet(SpeechSet(self.options.val, context.root), self)
@@ -202,7 +213,7 @@ class Stage:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Cross-entropy of the codes a frame, and the characters that our own ear hears wrong in what is said."""
-        rows = self.val.good[:: max(1, len(self.val.good) // self.options.val_clips)]
+        rows = self.val.good[:: max(1, -(-len(self.val.good) // max(1, self.options.val_clips)))]
         code_loss = duration_loss = n_frames = n_characters = 0.0
         refs, hyps = [], []
         for i in rows:

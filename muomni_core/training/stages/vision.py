@@ -13,12 +13,14 @@ from torchvision.transforms import v2
 from muomni_core.data.features import PictureSet
 from muomni_core.data.record import Row
 from muomni_core.data.sampling import RowSampler
+from muomni_core.data.words import with_article
 from muomni_core.evaluation.metrics import retrieval_recall
 from muomni_core.model.vision import VisionModel, contrastive_loss
 from muomni_core.training.context import Context
 from muomni_core.training.loop import Loss
 
-LABEL_TEXT = "a photo of {}"
+# What a label is called when it is read; validation and use take the first.
+LABEL_TEXTS = ("a photo of {}", "{}", "a picture of {}", "this is {}")
 
 
 @dataclass
@@ -30,8 +32,10 @@ class Options:
     weights: dict[str, float] = field(default_factory=dict)  # how much oftener than its share a source is drawn
     sizes: list[list[int]] = field(default_factory=lambda: [[0, 112]])  # [from step, pixels], growing
     val_size: int = 112
+    min_crop: float = 0.4  # the smallest share of a picture's area that a crop keeps
     cutmix: float = 0.3  # share of batches
-    naming_weight: float = 1.0  # of the loss over labels, beside the contrastive one
+    caption_weight: float = 1.0  # of the contrastive loss within the batch
+    naming_weight: float = 1.0  # of the contrastive loss over labels
     offered: int = 96  # labels to choose from in a batch
     val_pictures: int = 1500
 
@@ -43,7 +47,8 @@ class Batch:
     caption_lengths: Tensor  # (B,)
     groups: Tensor  # (B,) pictures of one label are of one group
     offered: Tensor  # (L,) the labels to choose from: those of the batch and some others
-    labels: Tensor  # (B,) place in `offered`, -1 where there is none
+    placed: Tensor  # (B,) the label's place in `offered`, -1 where there is none
+    labels: Tensor  # (B,), -1 where there is none
     other_labels: Tensor  # (B,) of the picture mixed in
     share: float  # of the first label's picture in the mix
 
@@ -62,6 +67,18 @@ def centre_crop(pixels: Tensor, size: int) -> Tensor:
     return v2.functional.center_crop(v2.functional.resize(pixels, [size], antialias=True), [size, size])
 
 
+class VisionTraining(nn.Module):
+    """The model, and a classifier over all labels that is left behind after training.
+
+    On a few thousand pictures a label head teaches the encoder several times faster than captions alone do.
+    """
+
+    def __init__(self, vision: VisionModel, n_labels: int):
+        super().__init__()
+        self.vision = vision
+        self.label_head = nn.Linear(2 * vision.config.out_width, max(1, n_labels))
+
+
 class Stage:
     name = "vision"
     unit = "pictures"
@@ -74,8 +91,6 @@ class Stage:
         self.tokenizer = context.tokenizer
         self.context_length = recipe.model.vision.text_context
         self.accumulate = recipe.train.accumulate
-        self.model = VisionModel(recipe.model.vision)
-        self.modules: dict[str, nn.Module] = {"vision": self.model}
         self.val = PictureSet(self.options.val, context.root)
         rows = self.val.rows
         if context.training:
@@ -85,8 +100,16 @@ class Stage:
             self.sampler = RowSampler(len(self.pictures), recipe.train.batch, recipe.train.seed, weights)
         self.labels = sorted({label for r in rows if (label := label_of(r))})
         self.label_index = {label: n for n, label in enumerate(self.labels)}
-        self.label_ids = self.tokens([LABEL_TEXT.format(label) for label in self.labels]) if self.labels else None
-        self.colour = v2.Compose([v2.ColorJitter(0.3, 0.3, 0.3, 0.05), v2.RandomGrayscale(0.05)])
+        # One (ids, lengths) a wording, of all labels.
+        self.label_ids = [
+            self.tokens([text.format(with_article(label)) for label in self.labels])
+            for text in LABEL_TEXTS
+            if self.labels
+        ]
+        self.vision = VisionModel(recipe.model.vision)
+        self.model = VisionTraining(self.vision, len(self.labels))
+        self.modules: dict[str, nn.Module] = {"vision": self.vision}
+        self.colour = v2.ColorJitter(0.3, 0.3, 0.3)
 
     def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Texts -> ids (B, L), lengths (B,)."""
@@ -97,13 +120,18 @@ class Stage:
             row[: len(i)] = torch.tensor(i)
         return padded, lengths
 
+    @staticmethod
+    def label_caption(label: str | None) -> str:
+        text = LABEL_TEXTS[int(torch.randint(len(LABEL_TEXTS), ()))]
+        return text.format(with_article(label or "something"))
+
     def size_at(self, index: int) -> int:
         step = index // self.accumulate
         return max(s for start, s in self.options.sizes if start <= step)
 
     def batch(self, index: int) -> Batch:
         size = self.size_at(index)
-        crop = v2.RandomResizedCrop(size, scale=(0.35, 1.0), ratio=(0.75, 1.33), antialias=True)
+        crop = v2.RandomResizedCrop(size, scale=(self.options.min_crop, 1.0), ratio=(0.8, 1.25), antialias=True)
         picked = [int(i) for i in self.sampler(index)]
         images, captions, labels = [], [], []
         for i in picked:
@@ -113,35 +141,39 @@ class Stage:
             label = label_of(row)
             labels.append(self.label_index[label] if label else -1)
             choice = int(torch.randint(len(row.captions), ())) if row.captions else 0
-            captions.append(row.captions[choice] if row.captions else LABEL_TEXT.format(label))
+            captions.append(row.captions[choice] if row.captions else self.label_caption(label))
         groups = torch.tensor([k if k >= 0 else len(self.labels) + n for n, k in enumerate(labels)])
         # The text tower reads some hundred labels as long as the encoder sees fifty pictures: some will do.
         present = sorted({k for k in labels if k >= 0})
         others = [k for k in torch.randperm(len(self.labels)).tolist() if k not in present]
         offered = torch.tensor(present + others[: max(0, self.options.offered - len(present))])
         placed = torch.tensor([present.index(k) if k >= 0 else -1 for k in labels])
-        pixels, share, other = normalise(torch.stack(images)), 1.0, placed
+        pixels, share = normalise(torch.stack(images)), 1.0
         if torch.rand(()) < self.options.cutmix:
             pixels, share = cutmix(pixels)
-            other = other.flip(0)
-        return Batch(pixels, *self.tokens(captions), groups, offered, placed, other, share)
+        others_labels = torch.tensor(labels).flip(0) if share < 1 else torch.tensor(labels)
+        return Batch(
+            pixels, *self.tokens(captions), groups, offered, placed, torch.tensor(labels), others_labels, share
+        )
 
     def loss(self, batch: Batch) -> Loss:
-        model, n_rows = self.model, len(batch.images)
-        image = model.image_embedding(model.encoder(batch.images))
+        vision, n_rows = self.vision, len(batch.images)
+        pooled = vision.pool(vision.encoder(batch.images))
+        image = vision.image_embedding(pooled)
         loss = image.new_zeros(())
+        labelled = bool((batch.labels >= 0).any())
+        if labelled:
+            logits = self.model.label_head(pooled)
+            own = _label_loss(logits, batch.labels, 0.1) * batch.share
+            loss = loss + (own + _label_loss(logits, batch.other_labels, 0.1) * (1 - batch.share)) / n_rows
         if batch.share == 1.0:  # a mixed picture has no one caption
-            text = model.text_embedding(batch.captions, batch.caption_lengths)
-            loss = loss + contrastive_loss(image, text, model.scale(), batch.groups)
-        if self.label_ids is not None and bool((batch.labels >= 0).any()):
-            ids, lengths = self.label_ids
-            logits = model.scale() * image @ model.text_embedding(ids[batch.offered], lengths[batch.offered]).T
-            naming = torch.zeros(())
-            for labels, share in ((batch.labels, batch.share), (batch.other_labels, 1 - batch.share)):
-                if share and bool((labels >= 0).any()):
-                    part = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum", label_smoothing=0.05)
-                    naming = naming + share * part / n_rows
-            loss = loss + self.options.naming_weight * naming
+            text = vision.text_embedding(batch.captions, batch.caption_lengths)
+            loss = loss + self.options.caption_weight * contrastive_loss(image, text, vision.scale(), batch.groups)
+            if labelled:
+                ids, lengths = self.label_ids[int(torch.randint(len(LABEL_TEXTS), ()))]
+                names = vision.text_embedding(ids[batch.offered], lengths[batch.offered])
+                naming = _label_loss(vision.scale() * image @ names.T, batch.placed) / n_rows
+                loss = loss + self.options.naming_weight * naming
         return Loss(loss * n_rows, n_rows, n_rows)
 
     def after_step(self) -> None:
@@ -150,21 +182,21 @@ class Stage:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Naming accuracy among each set's own labels, and retrieval between pictures and their captions."""
-        model = self.model
+        model = self.vision
         step = max(1, len(self.val) // self.options.val_pictures)
         picked = list(range(0, len(self.val), step))
         parts = []
         for first in range(0, len(picked), 64):
             pixels = [centre_crop(self.val.pixels(i), self.options.val_size) for i in picked[first : first + 64]]
-            parts.append(model.image_embedding(model.encoder(normalise(torch.stack(pixels)))))
+            parts.append(model.image_embedding(model.pool(model.encoder(normalise(torch.stack(pixels))))))
         image = torch.cat(parts)
         rows = [self.val.rows[i] for i in picked]
         metrics: dict[str, float] = {}
-        if self.label_ids is not None:
-            text = model.text_embedding(*self.label_ids)
+        if self.label_ids:
+            text = model.text_embedding(*self.label_ids[0])
             for source in sorted({r.source for r in rows if r.label}):
                 mine = [n for n, r in enumerate(rows) if r.source == source and r.label]
-                names = sorted({label_of(self.val.rows[i]) or "" for i in range(len(self.val)) if self.val.rows[i].source == source} - {""})
+                names = sorted({label for r in self.val.rows if r.source == source and (label := label_of(r))})
                 columns = [self.labels.index(name) for name in names]
                 best = (image[mine] @ text[columns].T).argmax(1).tolist()
                 right = [names[b] == label_of(rows[n]) for b, n in zip(best, mine, strict=True)]
@@ -176,6 +208,11 @@ class Stage:
             metrics |= {k: float(v) for k, v in retrieval_recall(similarity.numpy()).items()}
         shares = [v for k, v in metrics.items() if k.startswith("naming_") or k.endswith("r10")]
         return metrics | {"score": sum(shares) / max(1, len(shares))}
+
+
+def _label_loss(logits: Tensor, labels: Tensor, smoothing: float = 0.05) -> Tensor:
+    """Summed cross-entropy of the rows that have a label."""
+    return F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum", label_smoothing=smoothing)
 
 
 def cutmix(images: Tensor) -> tuple[Tensor, float]:
