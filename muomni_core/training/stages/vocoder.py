@@ -1,0 +1,125 @@
+"""Stage F: the neural vocoder learns sound from mels, real ones and the codec's own, against discriminators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from muomni_core.audio.mel import log_mel
+from muomni_core.config import CodecConfig
+from muomni_core.data.features import WaveSet
+from muomni_core.data.sampling import RowSampler
+from muomni_core.model.codec import Codec
+from muomni_core.model.vocoder import (
+    Discriminators,
+    NeuralVocoder,
+    discriminator_loss,
+    generator_loss,
+    spectral_loss,
+)
+from muomni_core.training.context import Context
+from muomni_core.training.loop import Loss
+
+
+@dataclass
+class Options:
+    """[data] of a vocoder recipe."""
+
+    train: list[str]
+    val: list[str]
+    crop: int = 64  # mel frames a row
+    codec_from: int = 0  # from this step on the codec's mels come in
+    codec_share: float = 0.5  # of the rows, from then on
+    adversarial_from: int = 0  # from this step on the discriminators speak
+    adversarial_weight: float = 0.1
+    matching_weight: float = 1.0
+    mel_weight: float = 3.0
+    val_clips: int = 24
+
+
+@dataclass
+class Batch:
+    mel: Tensor  # (B, T, 128), as the vocoder will be given it
+    sound: Tensor  # (B, T * 160)
+    adversarial: bool
+
+
+class VocoderTraining(nn.Module):
+    def __init__(self, vocoder: NeuralVocoder):
+        super().__init__()
+        self.vocoder = vocoder
+        self.discriminators = Discriminators()
+
+
+class Stage:
+    name = "vocoder"
+    unit = "s of sound"
+    score = "spectral"
+    drop = ()
+
+    def __init__(self, context: Context):
+        recipe = context.recipe
+        self.options = context.options(Options)
+        self.accumulate = recipe.train.accumulate
+        self.codec = context.parent("codec", "codec", Codec, CodecConfig)
+        self.vocoder = NeuralVocoder(recipe.model.vocoder)
+        self.model = VocoderTraining(self.vocoder)
+        self.modules: dict[str, nn.Module] = {"vocoder": self.vocoder}
+        self.val = WaveSet(self.options.val, context.root)
+        if context.training:
+            self.clips = WaveSet(self.options.train, context.root)
+            lengths = torch.tensor(self.clips.lengths).double().numpy()
+            self.sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, lengths)
+
+    def batch(self, index: int) -> Batch:
+        step, size = index // self.accumulate, self.options.crop * 160
+        rows = []
+        for i in self.sampler(index):
+            room = self.clips.lengths[i] - size
+            start = int(torch.randint(room + 1, ())) if room > 0 else 0
+            piece = self.clips.wave(i, start, size)
+            gain = 10 ** (-torch.rand(()) * 0.6)  # down to -12 dB: loud and soft are spoken alike
+            rows.append(nn.functional.pad(piece, (0, size - len(piece))) * gain)
+        sound = torch.stack(rows)
+        mel = log_mel(sound)
+        if step >= self.options.codec_from:
+            n_coded = round(self.options.codec_share * len(mel))
+            if n_coded:
+                coded = mel[:n_coded]
+                mel = torch.cat([self.codec.decode(self.codec.encode(coded), coded.shape[1]), mel[n_coded:]])
+        return Batch(mel, sound, step >= self.options.adversarial_from)
+
+    def loss(self, batch: Batch) -> Loss:
+        """Both sides at once: each sees the other as a constant, so one optimiser serves both."""
+        options, discriminators = self.options, self.model.discriminators
+        made = self.vocoder(batch.mel)
+        loss = spectral_loss(made, batch.sound)
+        loss = loss + options.mel_weight * (log_mel(made) - log_mel(batch.sound)).abs().mean()
+        if batch.adversarial:
+            discriminators.requires_grad_(False)
+            verdict, matching = generator_loss(discriminators(batch.sound), discriminators(made))
+            discriminators.requires_grad_(True)
+            judged = discriminator_loss(discriminators(batch.sound), discriminators(made.detach()))
+            loss = loss + options.adversarial_weight * verdict + options.matching_weight * matching + judged
+        return Loss(loss * len(batch.mel), len(batch.mel), batch.sound.numel() / 16_000)
+
+    def after_step(self) -> None:
+        pass
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Multi-resolution STFT loss and log-mel L1 over whole clips, from real mels and from the codec's."""
+        totals = {"spectral": 0.0, "mel_l1": 0.0, "spectral_codec": 0.0}
+        picked = range(0, len(self.val), max(1, len(self.val) // self.options.val_clips))
+        for i in picked:
+            sound = self.val.wave(i)
+            sound = sound[: len(sound) // 160 * 160][None]
+            mel = log_mel(sound)
+            made = self.vocoder(mel)
+            coded = self.codec.decode(self.codec.encode(mel), mel.shape[1])
+            totals["spectral"] += float(spectral_loss(made, sound))
+            totals["mel_l1"] += float((log_mel(made) - mel).abs().mean())
+            totals["spectral_codec"] += float(spectral_loss(self.vocoder(coded), sound))
+        return {name: value / len(picked) for name, value in totals.items()}

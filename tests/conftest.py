@@ -1,0 +1,70 @@
+"""A whole model of the micro size, trained once in some tens of seconds, and the means to talk to it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+# Much shorter than recipes/smoke, yet long enough for the ear to hear and for every metric to improve.
+SHORT: dict[str, dict[str, int]] = {
+    "codec": {"steps": 90, "validate_every": 30, "save_every": 30},
+    "audio": {"steps": 120, "validate_every": 40, "save_every": 40},
+    "vision": {"steps": 48, "validate_every": 16, "save_every": 16, "batch": 16, "data.val_pictures": 30},
+    "thinker": {"steps": 16, "validate_every": 8, "save_every": 8},
+    "omni": {"steps": 50, "validate_every": 25, "save_every": 25, "data.val_pictures": 9, "data.val_questions": 6},
+    "talker": {"steps": 60, "validate_every": 20, "save_every": 20, "data.val_clips": 8},
+}
+
+
+@dataclass
+class MicroRun:
+    """`folder` holds the weights of all stages; `metrics[stage]` every validation, in order."""
+
+    folder: Path
+    metrics: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def smoke_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty cache for features and made data, in place until the session ends; one thread, as micro is small."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("MUOMNI_CACHE", str(folder))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        for name in [name for name in os.environ if name in ("MUOMNI_DATA", "MUOMNI_WEIGHTS", "MUOMNI_DEVICE")]:
+            patch.delenv(name)
+        yield folder
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def micro_run(smoke_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> MicroRun:
+    """The six stages of recipes/smoke, one after the other, much shortened."""
+    from muomni_core.training.run import run_stage
+
+    run = MicroRun(tmp_path_factory.mktemp("weights"))
+    for stage, settings in SHORT.items():
+        seen = run.metrics.setdefault(stage, [])
+        run_stage(
+            stage,
+            recipe="smoke",
+            out=run.folder,
+            overrides={key: str(value) for key, value in settings.items()},
+            report=lambda progress, seen=seen: seen.append(progress.metrics) if progress.metrics else None,
+            device="cpu",
+        )
+    return run
+
+
+@pytest.fixture(scope="session")
+def micro_weights(micro_run: MicroRun) -> Path:
+    """Weights for `--weights`; not to be written to."""
+    return micro_run.folder

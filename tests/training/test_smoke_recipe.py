@@ -1,0 +1,191 @@
+"""recipes/smoke, shortened: every stage improves, and what comes out is a whole model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from muomni_cli.app import app
+from muomni_core import MuOmni
+from muomni_core.audio.io import write_wav
+from muomni_core.checkpoint import PARENTS, read_header
+from muomni_core.data.smoke import VOICES, say
+from muomni_core.errors import CheckpointError, DataError
+from muomni_core.evaluation.metrics import char_error
+from muomni_core.evaluation.run import evaluate_stage
+from muomni_core.vision.image import load_image
+
+STAGES = ("codec", "audio", "vision", "thinker", "omni", "talker")
+# What each stage is judged by, and whether more of it is better.
+JUDGED = {
+    "codec": ("mel_l1", False),
+    "audio": ("cer", False),
+    "vision": ("score", True),
+    "thinker": ("bits_per_byte", False),
+    "omni": ("score", True),
+    "talker": ("code_nats", False),
+}
+
+
+def muomni(*args: str) -> Result:
+    return CliRunner().invoke(app, list(args))
+
+
+@pytest.fixture(scope="module")
+def omni(micro_weights: Path) -> MuOmni:
+    return MuOmni.load(micro_weights, device="cpu")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_metric_improves(micro_run: Any, stage: str) -> None:
+    name, more = JUDGED[stage]
+    values = [metrics[name] for metrics in micro_run.metrics[stage]]
+    assert len(values) >= 2
+    best = max(values[1:]) if more else min(values[1:])
+    assert best > values[0] if more else best < 0.98 * values[0], values
+
+
+def test_the_ear_hears_what_it_did_not_learn(micro_run: Any) -> None:
+    assert micro_run.metrics["audio"][-1]["cer"] < 0.3
+
+
+def test_files_say_what_they_are(micro_weights: Path) -> None:
+    headers = {stage: read_header(micro_weights / f"{stage}.safetensors", stage) for stage in STAGES}
+    for stage, header in headers.items():
+        assert header.parents == {parent: headers[parent].fingerprint for parent in PARENTS[stage]}
+        assert header.legs[0]["recipe"] == f"smoke/{stage}" and header.legs[0]["init"] == "scratch"
+        assert header.step > 0 and header.metrics and len(header.data) == 12
+    assert headers["thinker"].config["thinker"]["depth"] == 1
+
+
+def test_the_model_is_whole(omni: MuOmni, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    text = "good dog"
+    sound = say(text, VOICES[0], rng)
+    heard = omni.transcribe((sound, 16_000))
+    assert char_error([text], [heard]).rate < 0.5
+    picture = tmp_path / "picture.png"
+    load_image(Path(__file__).parents[2] / "recipes/examples/shapes.png").save(picture)
+    assert omni.ask("What do you see?", image=picture)
+    assert isinstance(omni.ask("Hello", audio=(sound, 16_000)), str)
+    assert omni.voices == ["low", "high"]
+    spoken, rate = omni.speak("good dog", voice="high")
+    assert rate == 16_000 and spoken.dtype == np.float32 and 0.2 < len(spoken) / rate < 10
+    for vector in (omni.embed(image=picture), omni.embed(text="a red circle")):
+        assert vector.shape == (128,) and np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    codes = omni.encode_sound(sound)
+    assert len(omni.decode_codes(codes, len(sound))) == len(sound)
+
+
+def test_the_eye_was_trained(omni: MuOmni, smoke_cache: Path) -> None:
+    from muomni_core.data.rows import read_rows
+
+    rows = list(read_rows("images/smoke_shapes-val-000.tar", smoke_cache / "smoke"))
+    pictures = np.stack([omni.embed(image=row.image_source()) for row in rows])
+    names = ("circle", "square", "triangle")
+    texts = np.stack([omni.embed(text=f"a photo of a {name}") for name in names])
+    best = (pictures @ texts.T).argmax(1)
+    right = [names[i] == row.label for i, row in zip(best, rows, strict=True)]
+    assert np.mean(right) > 0.4
+
+
+# --- the commands
+
+
+def test_train_and_eval_by_command(smoke_cache: Path, tmp_path: Path) -> None:
+    short = ["--set", "steps=4", "--set", "save_every=2", "--set", "validate_every=4", "--set", "batch=4"]
+    train = ["train", "--stage", "codec", "--recipe", "smoke", "--out", str(tmp_path), *short]
+    result = muomni(*train)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("codec: mel_l1 ") and "codec 4/4" in result.stderr
+    before = (tmp_path / "codec.safetensors").read_bytes()
+    again = muomni(*train, "--json", "--quiet")  # an existing run: nothing is left to do, nothing is lost
+    assert again.exit_code == 0 and json.loads(again.stdout)["metrics"]["mel_l1"] > 0
+    assert (tmp_path / "codec.safetensors").read_bytes() == before
+    other = muomni(*train, "--set", "lr=0.5")
+    assert other.exit_code == 1 and "another run" in other.stderr and "Traceback" not in other.stderr
+    found = muomni(
+        "eval", "--stage", "codec", "--recipe", "smoke", "--weights", str(tmp_path), "--json", "--limit", "4"
+    )
+    assert found.exit_code == 0, found.stderr
+    found = json.loads(found.stdout)
+    assert found["stage"] == "codec" and set(found["metrics"]) == {"mel_l1", "usage_0", "usage_1"}
+
+
+EXPECTED = {
+    "codec": {"mel_l1", "usage_0", "usage_1"},
+    "audio": {"cer", "wer", "wer_smoke_low", "wer_smoke_high"},
+    "vision": {"naming_smoke_shapes", "image_to_text_r1", "image_to_text_r5", "text_to_image_r10"},
+    "thinker": {"perplexity", "bits_per_byte"},
+    "omni": {"naming_smoke_shapes", "yes_no", "describe", "text_smoke_answers", "text_everyday"},
+    "talker": {"cer", "code_nats", "duration_loss"},
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_is_measured(micro_weights: Path, stage: str) -> None:
+    result = muomni(
+        "eval", "--stage", stage, "--recipe", "smoke", "--weights", str(micro_weights), "--json", "--limit", "6"
+    )
+    assert result.exit_code == 0, result.stderr
+    metrics = json.loads(result.stdout)["metrics"]
+    assert set(metrics) >= EXPECTED[stage] and all(isinstance(value, float) for value in metrics.values())
+
+
+def test_a_limit_bounds_the_rows(micro_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from muomni_core.data.features import SpeechSet
+
+    seen: set[int] = set()
+    mel = SpeechSet.mel
+    monkeypatch.setattr(SpeechSet, "mel", lambda self, i, *args: seen.add(i) or mel(self, i, *args))
+    evaluate_stage("codec", recipe="smoke", weights=micro_weights, limit=7)
+    assert 4 <= len(seen) <= 7 and max(seen) > 20  # spread over all of them
+
+
+def test_what_eval_refuses(micro_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such folder of weights"):
+        evaluate_stage("codec", recipe="smoke", weights=tmp_path / "none")
+    with pytest.raises(CheckpointError, match=r"no thinker\.safetensors"):
+        evaluate_stage("thinker", recipe="smoke", weights=tmp_path)
+    with pytest.raises(DataError, match="--recipe smoke"):
+        evaluate_stage("codec", recipe="tiny", weights=micro_weights)
+    # A talker beside another codec than its own.
+    for stage in ("audio", "vision", "omni", "talker"):
+        (tmp_path / f"{stage}.safetensors").write_bytes((micro_weights / f"{stage}.safetensors").read_bytes())
+    overrides = [f"--set={item}" for item in ("steps=1", "batch=2", "validate_every=1")]
+    assert muomni("train", "--stage", "codec", "--recipe", "smoke", "--out", str(tmp_path), *overrides).exit_code == 0
+    with pytest.raises(CheckpointError, match=r"talker weights were trained on codec .* train them again"):
+        evaluate_stage("talker", recipe="smoke", weights=tmp_path)
+    result = muomni("speak", "good dog", "-o", str(tmp_path / "a.wav"), "--weights", str(tmp_path))
+    assert result.exit_code == 1 and "muomni train --stage talker" in result.stderr
+
+
+def test_a_run_needs_a_place(smoke_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = muomni("train", "--stage", "codec", "--recipe", "smoke", "--out", str(tmp_path / "file"))
+    assert result.exit_code == 1 and "cannot be written" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_training_data_of_ones_own(smoke_cache: Path, tmp_path: Path) -> None:
+    """A folder of recordings with a manifest, and a recipe of three lines."""
+    rng = np.random.default_rng(0)
+    for split, texts in (("train", ["good dog", "red fish", "old cat", "big day"]), ("val", ["big dog"])):
+        rows = []
+        for n, text in enumerate(texts):
+            write_wav(tmp_path / f"{split}{n}.wav", say(text, VOICES[0], rng))
+            rows.append(json.dumps({"audio": f"{split}{n}.wav", "text": text}))
+        (tmp_path / f"mine-{split}.jsonl").write_text("\n".join(rows))
+    recipe = tmp_path / "codec.toml"
+    recipe.write_text(
+        '[model]\npreset = "micro"\n[data]\ntrain = ["mine-train.jsonl"]\nval = ["mine-val.jsonl"]\n'
+        "[train]\nsteps = 2\nbatch = 2\n"
+    )
+    places = ["--recipe", str(recipe), "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    result = muomni("train", "--stage", "codec", *places)
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "run" / "codec.safetensors").is_file()
