@@ -15,7 +15,7 @@ SHORT: dict[str, dict[str, int]] = {
     "audio": {"steps": 120, "validate_every": 40, "save_every": 40},
     "vision": {"steps": 48, "validate_every": 16, "save_every": 16, "batch": 16, "data.val_pictures": 30},
     "thinker": {"steps": 16, "validate_every": 8, "save_every": 8},
-    "omni": {"steps": 50, "validate_every": 25, "save_every": 25, "data.val_pictures": 9, "data.val_questions": 6},
+    "omni": {"steps": 80, "validate_every": 20, "save_every": 20, "data.val_pictures": 9, "data.val_questions": 6},
     "talker": {"steps": 60, "validate_every": 20, "save_every": 20, "data.val_clips": 8},
 }
 

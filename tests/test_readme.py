@@ -82,3 +82,11 @@ def test_the_chained_script(tmp_path):
     info = soundfile.info(tmp_path / "a.wav")
     assert (info.samplerate, info.channels) == (16_000, 1)
     assert info.duration > 0.2
+
+
+def test_the_shape_table_is_what_inspect_shapes_prints():
+    from muomni_cli.inspect_shapes import markdown
+    from muomni_core.model.shapes import inspect_shapes
+
+    table = README.split("<!-- shapes:begin -->\n")[1].split("<!-- shapes:end -->")[0]
+    assert table == markdown(inspect_shapes("tiny"))

@@ -30,6 +30,13 @@ class ConvStem(nn.Module):
         )
         bands = -(-n_mels // 2 ** (len(widths) + 1))
         self.out = nn.Linear(widths[-1] * bands, width)
+        # With PyTorch's default start three convolutions leave a frame's bias and hardly any sound; the blocks' norms
+        # then blow up the bias, and CTC sits on the plateau of letter frequencies for thousands of steps.
+        for conv in self.convs:
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)
+        nn.init.xavier_uniform_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         x = x[:, None]

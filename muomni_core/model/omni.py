@@ -367,9 +367,7 @@ class MuOmni:
         return self._component("codec", "codec").encode(mel)[0].cpu().numpy()
 
     @torch.no_grad()
-    def decode_codes(
-        self, codes: np.ndarray, n_samples: int, vocoder: str | None = None
-    ) -> np.ndarray:
+    def decode_codes(self, codes: np.ndarray, n_samples: int, vocoder: str | None = None) -> np.ndarray:
         """Codes (F, Q) -> sound with exactly `n_samples` samples."""
         table = torch.as_tensor(codes, device=self.device).long()
         check_shape("codec", table, ("F", self.config.codec.n_codebooks))

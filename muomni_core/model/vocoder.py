@@ -63,7 +63,7 @@ class NeuralVocoder(nn.Module):
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
         """(B, T, n_fft) -> (B, T * hop); frame t is centred on sample t * hop, as the mel's is."""
-        batch, n_frames, n_fft = frames.shape
+        n_frames, n_fft = frames.shape[1:]
         length = (n_frames - 1) * self.hop + n_fft
         windows = self.window.square().expand(1, n_frames, n_fft)
         sound, weight = (

@@ -10,7 +10,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,6 +60,19 @@ class Progress:
     note: str = ""
 
 
+@dataclass
+class RunState:
+    """Where a run stands: what its state says beside weights and optimiser."""
+
+    run_key: str  # what the state was made for: recipe, data, parents
+    bf16: bool
+    step: int = 0
+    best: float = math.inf
+    hours: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    validated: int = 0  # the last step that was validated
+
+
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Linear warm-up, then a cosine to `min_lr` of the peak."""
     if step < config.warmup:
@@ -102,7 +115,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
     if device.type == "cpu" or not dataclasses.is_dataclass(batch):
         return batch
     values = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    return type(batch)(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+    return dataclasses.replace(batch, **{k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)})
 
 
 def average_state(model: nn.Module) -> dict[str, Tensor]:
@@ -162,69 +175,71 @@ def train(
     device = next(model.parameters()).device
     optimiser = make_optimiser(model, config)
     average = average_state(model) if config.ema else None
-    step, best, hours, bf16 = 0, math.inf, 0.0, use_bf16(config.precision, device)
-    metrics: dict[str, float] = {}
+    at = RunState(run_key=run_key, bf16=use_bf16(config.precision, device))
     if state_path.exists():
-        about = load_state(state_path, model, average, optimiser)
-        if about["run_key"] != run_key:
-            raise MuOmniError(f"{state_path} belongs to another run ({about['run_key']}); give another --out")
-        step, best, hours, bf16 = about["step"], about["best"], about["hours"], about["bf16"]
-        metrics = about["metrics"]
+        at = RunState(**load_state(state_path, model, average, optimiser))
+        if at.run_key != run_key:
+            raise MuOmniError(f"{state_path} belongs to another run ({at.run_key}); give another --out")
 
     def save() -> None:
-        about = {"step": step, "best": best, "hours": hours, "bf16": bf16, "metrics": metrics, "run_key": run_key}
-        save_state(state_path, model, average, optimiser, about)
+        save_state(state_path, model, average, optimiser, dataclasses.asdict(at))
 
+    def validate() -> None:
+        with averaged_weights(model, average):
+            torch.manual_seed(config.seed)
+            at.metrics = stage.validate()
+            score = -at.metrics[stage.score[1:]] if stage.score.startswith("-") else at.metrics[stage.score]
+            if score <= at.best:
+                at.best = score
+                ship(at.step, at.metrics, at.hours)
+        at.validated = at.step
+        save()
+
+    def is_due() -> bool:
+        return at.validated < at.step and (at.step % config.validate_every == 0 or at.step == config.steps)
+
+    if is_due():  # killed between saving and the end of a validation
+        validate()
     compute_loss = torch.compile(stage.loss) if config.compile else stage.loss
     model.train()
-    begun, mark, units, shown_loss = time.time(), time.time(), 0.0, math.nan
-    first = step
-    while step < config.steps:
-        lr = learning_rate(config, step)
+    first, begun, mark, units, shown_loss = at.step, time.time(), time.time(), 0.0, math.nan
+    while at.step < config.steps and at.step != stop_after:
+        lr = learning_rate(config, at.step)
         for group in optimiser.param_groups:
             group["lr"] = lr
         optimiser.zero_grad(set_to_none=True)
         total, weight = 0.0, 0.0
         for micro in range(config.accumulate):
-            index = step * config.accumulate + micro
+            index = at.step * config.accumulate + micro
             torch.manual_seed(config.seed * 1_000_003 + index)
             batch = to_device(stage.batch(index), device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=at.bf16):
                 loss = compute_loss(batch)
             loss.total.backward()
             total, weight, units = total + float(loss.total.detach()), weight + loss.weight, units + loss.units
         value = total / weight
         if not math.isfinite(value):
-            raise MuOmniError(f"{stage.name}: the loss is {value} at step {step}; lower lr, the last state is kept")
+            raise MuOmniError(f"{stage.name}: the loss is {value} at step {at.step}; lower lr, the last state is kept")
         for parameter in model.parameters():
             if parameter.grad is not None:
                 parameter.grad.div_(weight)
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         optimiser.step()
         stage.after_step()
-        step += 1
+        at.step += 1
         if average is not None:
-            update_average(average, model, config.ema, step)
+            update_average(average, model, config.ema, at.step)
         shown_loss = value if math.isnan(shown_loss) else 0.95 * shown_loss + 0.05 * value
         now = time.time()
-        hours, mark = hours + (now - mark) / 3600, now
-        last = step in (config.steps, stop_after)
-        validated = None
-        if step % config.save_every == 0 or last:
+        at.hours, mark = at.hours + (now - mark) / 3600, now
+        if at.step % config.save_every == 0 or at.step in (config.steps, stop_after):
             save()  # before validation, which may fail
-        if step % config.validate_every == 0 or step == config.steps:
-            with averaged_weights(model, average):
-                torch.manual_seed(config.seed)
-                validated = metrics = stage.validate()
-                score = -metrics[stage.score[1:]] if stage.score.startswith("-") else metrics[stage.score]
-                if score <= best:
-                    best = score
-                    ship(step, metrics, hours)
-            save()
+        due = is_due()
+        if due:
+            validate()
             mark = time.time()
         speed = units / max(1e-9, now - begun)
-        left = (config.steps - step) * (now - begun) / max(1, step - first)
-        report(Progress(step, config.steps, shown_loss, lr, speed, stage.unit, left, validated))
-        if last:
-            break
-    return metrics
+        left = (config.steps - at.step) * (now - begun) / max(1, at.step - first)
+        metrics = at.metrics if due else None
+        report(Progress(at.step, config.steps, shown_loss, lr, speed, stage.unit, left, metrics))
+    return at.metrics

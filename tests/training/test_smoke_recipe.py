@@ -27,7 +27,7 @@ JUDGED = {
     "audio": ("cer", False),
     "vision": ("score", True),
     "thinker": ("bits_per_byte", False),
-    "omni": ("score", True),
+    "omni": ("answer_nats", False),
     "talker": ("code_nats", False),
 }
 
@@ -60,7 +60,7 @@ def test_files_say_what_they_are(micro_weights: Path) -> None:
         assert header.parents == {parent: headers[parent].fingerprint for parent in PARENTS[stage]}
         assert header.legs[0]["recipe"] == f"smoke/{stage}" and header.legs[0]["init"] == "scratch"
         assert header.step > 0 and header.metrics and len(header.data) == 12
-    assert headers["thinker"].config["thinker"]["depth"] == 1
+    assert headers["thinker"].config["thinker"]["depth"] == 2 == headers["omni"].config["thinker"]["depth"]
 
 
 def test_the_model_is_whole(omni: MuOmni, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ EXPECTED = {
     "audio": {"cer", "wer", "wer_smoke_low", "wer_smoke_high"},
     "vision": {"naming_smoke_shapes", "image_to_text_r1", "image_to_text_r5", "text_to_image_r10"},
     "thinker": {"perplexity", "bits_per_byte"},
-    "omni": {"naming_smoke_shapes", "yes_no", "describe", "text_smoke_answers", "text_everyday"},
+    "omni": {"answer_nats", "naming_smoke_shapes", "yes_no", "describe", "text_smoke_answers", "text_everyday"},
     "talker": {"cer", "code_nats", "duration_loss"},
 }
 

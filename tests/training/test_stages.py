@@ -237,3 +237,11 @@ def test_training_needs_a_finite_loss(smoke_cache: Path, tmp_path: Path) -> None
     config = TrainConfig(steps=3, lr=1e9, warmup=0, precision="float32", clip=1e9)
     with pytest.raises(Exception, match="thinker: the loss is"):
         train(stage, config, tmp_path / "state", ship=lambda *_: None)
+
+
+def test_what_people_say_first_stays_frequent(micro_weights: Path) -> None:
+    stage = build("omni", micro_weights, data__n_text="600")
+    questions = [i.question for i in stage.items if i.picture is None and i.sound is None]
+    assert len(questions) > 1.02 * len(set(questions))
+    asked = {q for _, q, _ in stage.val_texts}
+    assert asked and not asked & set(questions)  # none of the val questions is learned

@@ -31,6 +31,7 @@ from muomni_core.data.mix import (
     text_examples,
 )
 from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
+from muomni_core.data.phrasings import SEE_ANSWER
 from muomni_core.data.rows import expand, read_path, read_rows
 from muomni_core.data.sampling import RowSampler
 from muomni_core.data.words import with_article
@@ -169,7 +170,9 @@ class Stage:
         groups["scene"] = [self._item(e, offset=len(pictures)) for e in about_scenes]
         text_rows = list(read_rows(options.text, context.root)) if options.text else []
         in_words = text_examples(TextRows(text_rows), rng, options.n_text)
-        groups["text"] = [self._item(e) for e in dedupe(in_words, kept_apart)]
+        # Doubles stay: what people say first is drawn more often on purpose.
+        allowed = {(e.kind, e.question, e.answer) for e in dedupe(in_words, kept_apart)}
+        groups["text"] = [self._item(e) for e in in_words if (e.kind, e.question, e.answer) in allowed]
         chats = [r.turns for r in text_rows if len(r.turns) >= 2 and sum(map(len, r.turns[:2])) < 200]
         rng.shuffle(chats)
         groups["text"] += [Item(turns[0], turns[1]) for turns in chats[: options.n_chat]]
@@ -224,15 +227,17 @@ class Stage:
         return torch.from_numpy(self.scene_frames[i - self.n_pictures, 0].astype(np.float32))
 
     def batch(self, index: int) -> Batch:
-        rows, targets, pictures, sounds = [], [], [], []
-        for i in self.sampler(index):
-            item = self.items[i]
-            picture = None if item.picture is None else self._picture(item.picture)
-            sound = None if item.sound is None else self.sounds.frames(item.sound)
+        items = [self.items[i] for i in self.sampler(index)]
+        pictures = [None if item.picture is None else self._picture(item.picture) for item in items]
+        sounds = [None if item.sound is None else self.sounds.frames(item.sound) for item in items]
+        return self._collate(items, pictures, sounds)
+
+    def _collate(self, items: list[Item], pictures: list[Tensor | None], sounds: list[Tensor | None]) -> Batch:
+        rows, targets = [], []
+        for item, picture, sound in zip(items, pictures, sounds, strict=True):
             ids: list[int] = []
             wanted: list[int] = []
-            turns = [*item.turns, (item.question, item.answer)]
-            for n, (question, answer) in enumerate(turns):
+            for n, (question, answer) in enumerate([*item.turns, (item.question, item.answer)]):
                 first = n == 0
                 prompt = turn_ids(
                     self.tokenizer,
@@ -246,15 +251,12 @@ class Stage:
                 ids += prompt + said
             rows.append(torch.tensor(ids))
             targets.append(torch.tensor(wanted))
-            if picture is not None:
-                pictures.append(picture)
-            if sound is not None:
-                sounds.append(sound)
+        seen, heard = [[f for f in frames if f is not None] for frames in (pictures, sounds)]
         return Batch(
             pad_sequence(rows, batch_first=True),
             pad_sequence(targets, batch_first=True, padding_value=-100),
-            torch.cat(pictures) if pictures else torch.zeros(0, 128),
-            torch.cat(sounds) if sounds else torch.zeros(0, 192),
+            torch.cat(seen) if seen else torch.zeros(0, 128),
+            torch.cat(heard) if heard else torch.zeros(0, 192),
         )
 
     def loss(self, batch: Batch) -> Loss:
@@ -291,18 +293,31 @@ class Stage:
 
         naming_SOURCE: "What do you see?" is answered with the label and no other label of the source. yes_no: half of
         them yes. describe: content words in common with the nearest caption. text_SOURCE: the words that the answer
-        adds to its question.
+        adds to its question. answer_nats is no share but the cross-entropy of the right answers' tokens, which moves
+        before the others do; score is the mean of the shares.
         """
         right: dict[str, list[float]] = {}
+        known: list[tuple[Item, Tensor | None]] = []
         if self.val_pictures is not None:
-            self._ask_about_pictures(right)
+            self._ask_about_pictures(right, known)
         for source, question, answer in evenly(self.val_texts, self.options.val_questions):
             said = self.answer(question, None)
             right.setdefault(f"text_{source}", []).append(said_share(said, key_words(question, answer)))
+            known.append((Item(question, answer), None))
         metrics = {name: sum(values) / len(values) for name, values in right.items()}
-        return metrics | {"score": sum(metrics.values()) / max(1, len(metrics))}
+        score = sum(metrics.values()) / max(1, len(metrics))
+        return metrics | {"answer_nats": self._answer_nats(known), "score": score}
 
-    def _ask_about_pictures(self, right: dict[str, list[float]]) -> None:
+    @torch.no_grad()
+    def _answer_nats(self, known: list[tuple[Item, Tensor | None]]) -> float:
+        total = n_tokens = 0.0
+        for first in range(0, len(known), 16):
+            items, pictures = map(list, zip(*known[first : first + 16], strict=True))
+            loss = self.loss(self._collate(items, pictures, [None] * len(items)))
+            total, n_tokens = total + float(loss.total), n_tokens + loss.weight
+        return total / max(1.0, n_tokens)
+
+    def _ask_about_pictures(self, right: dict[str, list[float]], known: list[tuple[Item, Tensor | None]]) -> None:
         rows = self.val_pictures.rows
         labels: dict[str, set[str]] = {}
         for row in rows:
@@ -317,6 +332,7 @@ class Stage:
             if not row.label:
                 continue
             said = self.answer(PICTURE_QUESTION, frames)
+            known.append((Item(PICTURE_QUESTION, SEE_ANSWER.format(a=with_article(row.label))), frames))
             right.setdefault(f"naming_{row.source}", []).append(named(said, row.label, labels[row.source]))
             others = sorted(labels[row.source] - {row.label, *row.objects})
             if others:
