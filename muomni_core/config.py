@@ -86,7 +86,7 @@ class ProjectorConfig:
 
     hidden: int = 384
     out_width: int = 256
-    picture_size: int = 112  # pixels a side that the eye is given for a question; 224 gives all 196 patches
+    picture_size: int = 96  # pixels a side that the eye is given for a question; 224 gives all 196 patches
     picture_grid: int = 4  # CLS and grid x grid pooled patches are what the Thinker sees
 
 

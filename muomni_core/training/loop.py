@@ -114,8 +114,9 @@ def to_device(batch: Any, device: torch.device) -> Any:
         return batch.to(device)
     if device.type == "cpu" or not dataclasses.is_dataclass(batch):
         return batch
+    kind: Any = type(batch)
     values = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    return dataclasses.replace(batch, **{k: v.to(device) for k, v in values.items() if isinstance(v, Tensor)})
+    return kind(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
 
 
 def average_state(model: nn.Module) -> dict[str, Tensor]:
