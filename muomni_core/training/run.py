@@ -20,6 +20,7 @@ from muomni_core.checkpoint import (
     component_tensors,
     load_component,
     load_stage,
+    read_header,
     save_stage,
     write_atomically,
 )
@@ -85,6 +86,14 @@ def _keep_tokenizer(out: Path, folders: list[Path]) -> None:
         write_atomically(out / "tokenizer.json", (found / "tokenizer.json").read_bytes())
 
 
+def _lacks_codec(recipe: Recipe, folders: list[Path]) -> bool:
+    """Must the Talker's codec be trained first? The package's own serves where the recipe's Talker speaks its codes."""
+    path = next((f / "codec.safetensors" for f in folders if (f / "codec.safetensors").is_file()), None)
+    if path is None or path.parent != SHIPPED:
+        return path is None
+    return read_header(path, "codec").config["codec"]["codebook_size"] != recipe.model.talker.codebook_size
+
+
 def run_stage(
     stage_name: str,
     *,
@@ -111,7 +120,7 @@ def run_stage(
     loaded = load_recipe(recipe, stage_name, overrides)
     out = out or Path("runs") / loaded.name.split("/")[0]
     folders = [f for f in (out, weights, SHIPPED) if f is not None]
-    if stage_name == "talker" and not any((f / "codec.safetensors").is_file() for f in folders):
+    if stage_name == "talker" and _lacks_codec(loaded, folders):
         # Of the same folder, where the recipe is the talker's file.
         folder = Path(recipe).parent if Path(recipe).is_file() else recipe
         run_stage("codec", recipe=folder, data=data, weights=weights, out=out, report=report, device=device)

@@ -52,7 +52,7 @@ class FakeOmni:
     def encode_sound(self, sound: np.ndarray) -> np.ndarray:
         return np.zeros((-(-len(sound) // 320), 2), np.int64)
 
-    def decode_codes(self, codes: np.ndarray, n_samples: int, **settings: Any) -> np.ndarray:
+    def decode_codes(self, codes: np.ndarray, n_samples: int, vocoder: str | None = None) -> np.ndarray:
         return np.full(n_samples, 0.25, np.float32)
 
 

@@ -162,7 +162,9 @@ main()
 
 def fake_process(*args: str, **settings: object) -> subprocess.Popen[bytes]:
     code = FAKE.format(tests=str(Path(__file__).parent), root=str(ROOT))
-    return subprocess.Popen([sys.executable, "-c", code, *args], stderr=subprocess.PIPE, **settings)
+    # A shell's background job ignores Ctrl-C, and so would its children.
+    heed = None if sys.platform == "win32" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen([sys.executable, "-c", code, *args], stderr=subprocess.PIPE, preexec_fn=heed, **settings)
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
