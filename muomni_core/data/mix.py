@@ -52,7 +52,7 @@ def dedupe(examples: Iterable[Example], val_texts: Iterable[str]) -> list[Exampl
     kept = []
     for e in examples:
         if e.kind in FROM_DATA:
-            texts = [e.answer, *e.question.split("\n\n")]
+            texts = [e.answer, *e.question.split("\n")]
             if any(plain(text) in kept_apart for text in texts):
                 continue
         key = (e.kind, e.question, e.answer, e.image, e.audio_text, tuple(map(tuple, e.turns)))

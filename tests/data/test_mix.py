@@ -285,3 +285,10 @@ def test_answers_are_short_plain_sentences(pictures):
     assert all(re.search(r"[.!?]$", e.answer) and not e.answer[0].islower() for e in found)
     assert all("{" not in e.question + e.answer and "  " not in e.answer for e in found)
     assert sum(len(e.answer.split()) > 20 for e in found) / len(found) < 0.005
+
+
+def test_a_question_about_a_val_passage_is_left_out():
+    passage = "The fox ran over the hill and was gone."
+    made = mix.Example("reading", f"{passage}\nWhat ran over the hill?", "The fox.")
+    assert mix.dedupe([made], [passage]) == []
+    assert mix.dedupe([made], ["Another passage that nobody asks about."]) == [made]
