@@ -72,7 +72,9 @@ def markdown(shapes: dict[str, Any]) -> str:
     widths = [max(len(row[i]) for row in [list(COLUMNS), *cells]) for i in range(len(COLUMNS))]
     rule = ["-" * width for width in widths[:-1]] + ["-" * (widths[-1] - 1) + ":"]
     lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(row[:-1], widths, strict=False)) + f" | {row[-1]:>{widths[-1]}} |"
+        "| "
+        + " | ".join(c.ljust(w) for c, w in zip(row[:-1], widths[:-1], strict=True))
+        + f" | {row[-1]:>{widths[-1]}} |"
         for row in [list(COLUMNS), rule, *cells]
     ]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ class Header:
     legs: list[dict[str, Any]] = field(default_factory=list)  # every training that led here: recipe, steps, hours
     fingerprint: str = ""
     format: int = FORMAT
+
+
+def find_file(folders: Iterable[Path], name: str) -> Path | None:
+    """The first of the folders' files of that name; None where none has it."""
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def fingerprint(tensors: dict[str, Tensor]) -> str:

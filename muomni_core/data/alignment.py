@@ -51,7 +51,7 @@ def character_durations(text: str, logprobs: Tensor, loudness: Tensor) -> tuple[
     cuts.append(max(spikes[-1][1] + 1, min(end, spikes[-1][1] + 1 + EDGE)))
     durations = [0] * len(text)
     durations[0], durations[-1] = cuts[0], n_frames - cuts[-1]
-    for place, start, stop in zip(places, cuts, cuts[1:], strict=False):
+    for place, (start, stop) in zip(places, pairwise(cuts), strict=True):
         durations[place] = stop - start
     _share_with_marks(text, places, durations)
     return durations, float(scores.mean())

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from muomni_core.data.record import Row
 from muomni_core.data.rows import Patterns, expand, read_path
 from muomni_core.errors import MuOmniError
 from muomni_core.text.tokenizer import Tokenizer
+
+T = TypeVar("T")
 
 MIN_SECONDS, MAX_SECONDS = 0.25, 25.0
 
@@ -133,20 +136,26 @@ class WaveSet:
         return torch.from_numpy(memory[offset + start : offset + end].astype(np.float32) / 32768)
 
 
+def _readable(path: Path, root: Path, read: Callable[[Row], T | None]) -> Iterator[tuple[Row, T]]:
+    """Rows of a shard with what `read` makes of them (None: not asked for); what cannot be read is named on stderr."""
+    for row in read_path(path, root):
+        try:
+            value = read(row)
+        except MuOmniError as error:
+            print(f"{row.key}: left out, {error}", file=sys.stderr)
+            continue
+        if value is not None:
+            yield row, value
+
+
 def _clips(path: Path, root: Path) -> Iterator[tuple[Row, np.ndarray]]:
     """The sounds of a shard that can be used, with their rows."""
     from muomni_core.audio.io import read_sound
 
-    for row in read_path(path, root):
-        if row.audio is None or not row.text:
-            continue
-        try:
-            sound = read_sound(row.sound_source())
-        except MuOmniError as error:
-            print(f"{row.key}: left out, {error}", file=sys.stderr)
-            continue
-        if MIN_SECONDS <= len(sound) / 16_000 <= MAX_SECONDS:
-            yield row, sound
+    sounds = _readable(
+        path, root, lambda row: None if row.audio is None or not row.text else read_sound(row.sound_source())
+    )
+    return ((row, sound) for row, sound in sounds if MIN_SECONDS <= len(sound) / 16_000 <= MAX_SECONDS)
 
 
 def _make_waves(path: Path, binary: Path, root: Path) -> list[dict]:
@@ -190,14 +199,8 @@ def _make_pictures(path: Path, binary: Path, root: Path, size: int) -> list[dict
 
     rows, start = [], 0
     with open(binary, "wb") as out:
-        for row in read_path(path, root):
-            if row.image is None:
-                continue
-            try:
-                picture = load_image(row.image_source())
-            except MuOmniError as error:
-                print(f"{row.key}: left out, {error}", file=sys.stderr)
-                continue
+        pictures = _readable(path, root, lambda row: None if row.image is None else load_image(row.image_source()))
+        for row, picture in pictures:
             scale = size / min(picture.size)
             # Very long pictures keep their middle: twice the shorter side is as much as any crop will see.
             width, height = (min(2 * size, max(size, round(side * scale))) for side in picture.size)

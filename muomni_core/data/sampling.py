@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
+
+
+def evenly(rows: Sequence[T], at_most: int) -> Sequence[T]:
+    """At most so many of the rows, spread over all of them."""
+    return rows[:: max(1, -(-len(rows) // max(1, at_most)))]
 
 
 class RowSampler:

@@ -11,7 +11,7 @@ import torch
 from muomni_core.checkpoint import check_parents, load_component, load_stage
 from muomni_core.config import from_dict
 from muomni_core.errors import CheckpointError, DataError
-from muomni_core.model.omni import CONFIGS
+from muomni_core.model.build import CONFIGS
 from muomni_core.training.recipe import load_recipe
 from muomni_core.training.run import build_context
 from muomni_core.training.stages import stage_class

@@ -56,6 +56,11 @@ class Codebook(nn.Module):
             sums = torch.zeros_like(self.entries).index_add_(0, codes, x)
             used = counts > 0
             self.entries[used] = sums[used] / counts[used, None]
+        self.start_from_entries()
+
+    @torch.no_grad()
+    def start_from_entries(self) -> None:
+        """Averages that agree with the entries: after k-means, and for shipped weights, which come without averages."""
         self.ema_counts.fill_(1.0)
         self.ema_sums.copy_(self.entries)
         self.started.fill_(True)

@@ -18,16 +18,13 @@ from muomni_core.audio.io import SoundSource, iter_sound, read_sound
 from muomni_core.audio.mel import log_mel, pad_to_hop
 from muomni_core.audio.segments import is_silent, segments
 from muomni_core.audio.vocoder import griffin_lim
-from muomni_core.checkpoint import COMPONENTS, Header, check_parents, load_component, load_stage, read_header
+from muomni_core.checkpoint import Header, check_parents, find_file, read_header
 from muomni_core.data.chat import turn_ids
+from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.errors import CheckpointError, InputError, check_shape
-from muomni_core.model.audio import AudioEncoder
-from muomni_core.model.codec import Codec
+from muomni_core.model.build import CONFIGS, load_components
 from muomni_core.model.fusion import fuse, generate
-from muomni_core.model.talker import Talker
-from muomni_core.model.thinker import Projector, Thinker
-from muomni_core.model.vision import VisionModel, picture_tokens
-from muomni_core.model.vocoder import NeuralVocoder
+from muomni_core.model.vision import picture_tokens
 from muomni_core.text.layout import lay_out
 from muomni_core.text.spoken import sentences, spoken
 from muomni_core.text.symbols import collapse, decode_symbols
@@ -39,29 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PICTURE_QUESTION = "What do you see?"
 PAUSE_SECONDS = 0.25  # between two sentences
 SAMPLE_RATE = 16_000
 
-BUILDERS: dict[str, Any] = {
-    "codec": Codec,
-    "audio": AudioEncoder,
-    "vision": VisionModel,
-    "thinker": Thinker,
-    "vision_projector": lambda c: Projector(configs.VisionConfig.out_width, c, "vision_projector"),
-    "audio_projector": lambda c: Projector(configs.AudioConfig.out_width, c, "audio_projector"),
-    "talker": Talker,
-    "vocoder": NeuralVocoder,
-}
-CONFIGS: dict[str, type] = {
-    "codec": configs.CodecConfig,
-    "audio": configs.AudioConfig,
-    "vision": configs.VisionConfig,
-    "thinker": configs.ThinkerConfig,
-    "projector": configs.ProjectorConfig,
-    "talker": configs.TalkerConfig,
-    "vocoder": configs.VocoderConfig,
-}
 STAGES = ("codec", "audio", "vision", "omni", "talker", "vocoder")
 
 
@@ -85,13 +62,9 @@ class MuOmni:
         folders = [SHIPPED] if folder is None else [Path(folder), SHIPPED]
         if not folders[0].is_dir():
             raise CheckpointError(f"{folders[0]}: no such folder of weights")
-        tokenizers = [f / "tokenizer.json" for f in folders if (f / "tokenizer.json").is_file()]
-        tokenizer = Tokenizer.load(tokenizers[0] if tokenizers else None)
-        files = {}
-        for stage in STAGES:
-            found = [f / f"{stage}.safetensors" for f in folders if (f / f"{stage}.safetensors").is_file()]
-            if found:
-                files[stage] = found[0]
+        tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
+        found = {stage: find_file(folders, f"{stage}.safetensors") for stage in STAGES}
+        files = {stage: path for stage, path in found.items() if path is not None}
         headers = {stage: read_header(path, stage, tokenizer=tokenizer.fingerprint) for stage, path in files.items()}
         prints = {stage: header.fingerprint for stage, header in headers.items()}
         for stage, header in headers.items():
@@ -116,14 +89,8 @@ class MuOmni:
         if stage not in self._files:
             raise CheckpointError(f"no {stage}.safetensors: train it with muomni train --stage {stage}")
         if stage not in self._loaded:
-            path = self._files[stage]
-            header, tensors = load_stage(path, stage, tokenizer=self.tokenizer.fingerprint)
-            modules = {}
-            for name, field in COMPONENTS[stage].items():
-                module = BUILDERS[name](configs.from_dict(CONFIGS[field], header.config[field]))
-                load_component(module, name, tensors, path)
-                modules[name] = module.to(self.device).eval().requires_grad_(False)
-            self._loaded[stage] = modules
+            _, modules = load_components(self._files[stage], stage, tokenizer=self.tokenizer.fingerprint)
+            self._loaded[stage] = {name: module.to(self.device) for name, module in modules.items()}
         return self._loaded[stage][component]
 
     @property

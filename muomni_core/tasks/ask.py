@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.errors import InputError
 
 if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni
 
-PICTURE_QUESTION = "What do you see?"
 MAX_LINE_BYTES = 1_000_000
 FIELDS = ("image", "audio", "question")
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from torch import nn
-
-from muomni_core.checkpoint import load_component, load_stage
-from muomni_core.config import from_dict
+from muomni_core.checkpoint import find_file
 from muomni_core.errors import CheckpointError, DataError
+from muomni_core.model.build import load_components
 from muomni_core.text.tokenizer import Tokenizer
 from muomni_core.training.recipe import Recipe
 
@@ -57,23 +55,13 @@ class Context:
 
     def find(self, stage: str) -> Path:
         """The file of a parent stage. Raises CheckpointError where no folder has it."""
-        for folder in self.folders:
-            if (folder / f"{stage}.safetensors").is_file():
-                return folder / f"{stage}.safetensors"
-        raise CheckpointError(f"no {stage}.safetensors: train it first, muomni train --stage {stage}")
+        path = find_file(self.folders, f"{stage}.safetensors")
+        if path is None:
+            raise CheckpointError(f"no {stage}.safetensors: train it first, muomni train --stage {stage}")
+        return path
 
-    def parent(self, stage: str, component: str, build: Any, config_kind: type) -> Any:
-        """A parent's component, loaded, frozen and in eval mode; its fingerprint is noted."""
-        path = self.find(stage)
-        header, tensors = load_stage(path, stage, tokenizer=self.tokenizer.fingerprint)
+    def parent(self, stage: str) -> dict[str, Any]:
+        """A parent stage's components by name, frozen and in eval mode; its fingerprint is noted."""
+        header, modules = load_components(self.find(stage), stage, tokenizer=self.tokenizer.fingerprint)
         self.parents[stage] = header.fingerprint
-        return self.component(path, header.config, tensors, component, build, config_kind)
-
-    @staticmethod
-    def component(path: Path, config: dict[str, Any], tensors: Any, name: str, build: Any, kind: type) -> nn.Module:
-        from muomni_core.checkpoint import COMPONENTS
-
-        config_field = next(c[name] for c in COMPONENTS.values() if name in c)
-        module = build(from_dict(kind, config[config_field]))
-        load_component(module, name, tensors, path)
-        return module.eval().requires_grad_(False)
+        return modules

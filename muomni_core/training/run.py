@@ -18,6 +18,7 @@ from muomni_core.checkpoint import (
     TEXT_STAGES,
     Header,
     component_tensors,
+    find_file,
     load_component,
     load_stage,
     read_header,
@@ -59,8 +60,7 @@ def find_root(recipe: Recipe, data: Path | None) -> Path:
 
 
 def build_context(recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool) -> Context:
-    tokenizers = [f / "tokenizer.json" for f in folders if (f / "tokenizer.json").is_file()]
-    tokenizer = Tokenizer.load(tokenizers[0] if tokenizers else None)
+    tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
     return Context(recipe, find_root(recipe, data), tokenizer, folders, training)
 
 
@@ -72,23 +72,21 @@ def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
     for component, module in stage.modules.items():
         load_component(module, component, tensors, path)
     for module in stage.model.modules():
-        if isinstance(module, Codebook):  # shipped without its averages; it would begin anew by k-means
-            module.ema_counts.fill_(1.0)
-            module.ema_sums.copy_(module.entries)
-            module.started.fill_(True)
+        if isinstance(module, Codebook):  # or it would begin anew by k-means
+            module.start_from_entries()
     return header.legs
 
 
 def _keep_tokenizer(out: Path, folders: list[Path]) -> None:
     """A tokenizer that came with --weights goes with what is trained on it, so that DIR is whole by itself."""
-    found = next((f for f in folders if (f / "tokenizer.json").is_file()), SHIPPED)
-    if found not in (out, SHIPPED):
-        write_atomically(out / "tokenizer.json", (found / "tokenizer.json").read_bytes())
+    found = find_file(folders, "tokenizer.json")
+    if found is not None and found.parent not in (out, SHIPPED):
+        write_atomically(out / "tokenizer.json", found.read_bytes())
 
 
 def _lacks_codec(recipe: Recipe, folders: list[Path]) -> bool:
     """Must the Talker's codec be trained first? The package's own serves where the recipe's Talker speaks its codes."""
-    path = next((f / "codec.safetensors" for f in folders if (f / "codec.safetensors").is_file()), None)
+    path = find_file(folders, "codec.safetensors")
     if path is None or path.parent != SHIPPED:
         return path is None
     return read_header(path, "codec").config["codec"]["codebook_size"] != recipe.model.talker.codebook_size

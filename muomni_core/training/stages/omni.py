@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from muomni_core.checkpoint import load_component, load_stage
-from muomni_core.config import AudioConfig, VisionConfig
 from muomni_core.data.chat import turn_ids
 from muomni_core.data.everyday import everyday_questions
 from muomni_core.data.features import PictureSet, SpeechSet
@@ -33,7 +30,7 @@ from muomni_core.data.mix import (
 from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.data.phrasings import SEE_ANSWER
 from muomni_core.data.rows import expand, read_path, read_rows
-from muomni_core.data.sampling import RowSampler
+from muomni_core.data.sampling import RowSampler, evenly
 from muomni_core.data.words import with_article
 from muomni_core.errors import DataError
 from muomni_core.evaluation.answers import key_words, said_share, word_overlap
@@ -44,8 +41,6 @@ from muomni_core.model.thinker import Projector, Thinker
 from muomni_core.model.vision import VisionModel
 from muomni_core.training.context import Context
 from muomni_core.training.loop import Loss
-
-T = TypeVar("T")
 
 DESCRIBE_QUESTION = "Describe the picture in one sentence."
 YES_NO_QUESTIONS = ("Is there {} in the picture?", "Is there {}?")
@@ -116,8 +111,8 @@ class Stage:
         recipe, self.tokenizer = context.recipe, context.tokenizer
         self.options = context.options(Options)
         self.projector = recipe.model.projector
-        self.vision: VisionModel = context.parent("vision", "vision", VisionModel, VisionConfig)
-        self.ear: AudioEncoder = context.parent("audio", "audio", AudioEncoder, AudioConfig)
+        self.vision: VisionModel = context.parent("vision")["vision"]
+        self.ear: AudioEncoder = context.parent("audio")["audio"]
         self.prints = dict(context.parents)
         self.model = OmniModel(recipe)
         self.modules = dict(self.model.named_children())
@@ -340,8 +335,3 @@ class Stage:
                 question = YES_NO_QUESTIONS[n // 2 % 2].format(with_article(thing))
                 said = self.answer(question, frames, max_tokens=4)
                 right.setdefault("yes_no", []).append(words(said)[:1] == ["yes" if n % 2 else "no"])
-
-
-def evenly(rows: Sequence[T], at_most: int) -> Sequence[T]:
-    """At most so many of the rows, spread over all of them."""
-    return rows[:: max(1, -(-len(rows) // max(1, at_most)))]

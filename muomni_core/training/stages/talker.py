@@ -13,10 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from muomni_core.config import AudioConfig, CodecConfig, ThinkerConfig
 from muomni_core.data.alignment import character_durations
 from muomni_core.data.features import SpeechSet, cache_folder
-from muomni_core.data.sampling import LengthSampler
+from muomni_core.data.sampling import LengthSampler, evenly
 from muomni_core.errors import DataError
 from muomni_core.evaluation.metrics import char_error
 from muomni_core.model.audio import AudioEncoder
@@ -166,9 +165,9 @@ class Stage:
         self.context, self.tokenizer = context, context.tokenizer
         self.options = context.options(Options)
         self.config = recipe.model.talker
-        self.codec: Codec = context.parent("codec", "codec", Codec, CodecConfig)
-        self.thinker: Thinker = context.parent("omni", "thinker", Thinker, ThinkerConfig)
-        self.ear: AudioEncoder = context.parent("audio", "audio", AudioEncoder, AudioConfig)
+        self.codec: Codec = context.parent("codec")["codec"]
+        self.thinker: Thinker = context.parent("omni")["thinker"]
+        self.ear: AudioEncoder = context.parent("audio")["audio"]
         # The ear only measures durations: another one makes the Talker no stranger to its weights.
         self.audio_print = context.parents.pop("audio")
         if self.codec.config.codebook_size != self.config.codebook_size:
@@ -213,7 +212,7 @@ class Stage:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Cross-entropy of the codes a frame, and the characters that our own ear hears wrong in what is said."""
-        rows = self.val.good[:: max(1, -(-len(self.val.good) // max(1, self.options.val_clips)))]
+        rows = evenly(self.val.good.tolist(), self.options.val_clips)
         code_loss = duration_loss = n_frames = n_characters = 0.0
         refs, hyps = [], []
         for i in rows:

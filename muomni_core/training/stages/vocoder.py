@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from muomni_core.audio.mel import log_mel
-from muomni_core.config import CodecConfig
 from muomni_core.data.features import WaveSet
 from muomni_core.data.sampling import RowSampler
 from muomni_core.model.codec import Codec
@@ -41,12 +40,15 @@ class Options:
 
 @dataclass
 class Batch:
-    mel: Tensor  # (B, T, 128), as the vocoder will be given it
+    mel: Tensor  # (B, T, 128), as the vocoder will be given it: real, or through the codec
+    real_mel: Tensor  # (B, T, 128) of `sound`
     sound: Tensor  # (B, T * 160)
     adversarial: bool
 
 
 class VocoderTraining(nn.Module):
+    """The vocoder, and the discriminators that are left behind after training."""
+
     def __init__(self, vocoder: NeuralVocoder):
         super().__init__()
         self.vocoder = vocoder
@@ -63,7 +65,7 @@ class Stage:
         recipe = context.recipe
         self.options = context.options(Options)
         self.accumulate = recipe.train.accumulate
-        self.codec = context.parent("codec", "codec", Codec, CodecConfig)
+        self.codec: Codec = context.parent("codec")["codec"]
         self.vocoder = NeuralVocoder(recipe.model.vocoder)
         self.model = VocoderTraining(self.vocoder)
         self.modules: dict[str, nn.Module] = {"vocoder": self.vocoder}
@@ -83,25 +85,26 @@ class Stage:
             gain = 10 ** (-torch.rand(()) * 0.6)  # down to -12 dB: loud and soft are spoken alike
             rows.append(nn.functional.pad(piece, (0, size - len(piece))) * gain)
         sound = torch.stack(rows)
-        mel = log_mel(sound)
+        mel = real_mel = log_mel(sound)
         if step >= self.options.codec_from:
             n_coded = round(self.options.codec_share * len(mel))
             if n_coded:
                 coded = mel[:n_coded]
                 mel = torch.cat([self.codec.decode(self.codec.encode(coded), coded.shape[1]), mel[n_coded:]])
-        return Batch(mel, sound, step >= self.options.adversarial_from)
+        return Batch(mel, real_mel, sound, step >= self.options.adversarial_from)
 
     def loss(self, batch: Batch) -> Loss:
         """Both sides at once: each sees the other as a constant, so one optimiser serves both."""
         options, discriminators = self.options, self.model.discriminators
         made = self.vocoder(batch.mel)
         loss = spectral_loss(made, batch.sound)
-        loss = loss + options.mel_weight * (log_mel(made) - log_mel(batch.sound)).abs().mean()
+        loss = loss + options.mel_weight * (log_mel(made) - batch.real_mel).abs().mean()
         if batch.adversarial:
+            real = discriminators(batch.sound)
+            judged = discriminator_loss(real, discriminators(made.detach()))
             discriminators.requires_grad_(False)
-            verdict, matching = generator_loss(discriminators(batch.sound), discriminators(made))
+            verdict, matching = generator_loss(real, discriminators(made))
             discriminators.requires_grad_(True)
-            judged = discriminator_loss(discriminators(batch.sound), discriminators(made.detach()))
             loss = loss + options.adversarial_weight * verdict + options.matching_weight * matching + judged
         return Loss(loss * len(batch.mel), len(batch.mel), batch.sound.numel() / 16_000)
 
