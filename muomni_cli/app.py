@@ -19,7 +19,8 @@ class Dispatcher(MainGroup):
         "speak": "Say a text aloud, into a 16 kHz WAV file.",
         "codec": "Pack sound into a small file of codes, and unpack it.",
         "inspect-shapes": "Show each component's shapes and parameters.",
-        "train": "Train one stage of the model.",
+        "train": "Train one stage of the model, or all.",
+        "recipes": "List, show, copy and check recipes of trainings.",
         "eval": "Measure one stage of the model.",
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,7 +54,12 @@ def command(
     ] = None,
     speak: Annotated[
         str | None,
-        typer.Option("--speak", metavar="OUT.wav", rich_help_panel=o.OUTPUT, help="Also speak the answer into a file."),
+        typer.Option(
+            "--speak",
+            metavar="OUT.wav",
+            rich_help_panel=o.OUTPUT,
+            help="Also speak the answer, while it is thought of, into a file; `-` for stdout.",
+        ),
     ] = None,
     force: o.Force = False,
     voice: o.Voice = None,
@@ -74,7 +80,12 @@ def command(
     The answer goes to stdout, word by word on a terminal.
     """
     console.begin(verbose, quiet)
-    generation = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "seed": seed % 2**63}
+    generation: dict[str, Any] = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "seed": seed % 2**63,
+    }
     model = (weights, device.value, threads)
     if batch is not None:
         if question or image is not None or audio is not None or speak is not None:
@@ -89,12 +100,22 @@ def command(
         console.check_output(speak, force)
     picture = io.BytesIO(_stdin_image()) if image == "-" else image
     omni = console.load_model(*model)
-    answer = _answer(omni, {"question": asked, "image": picture, "audio": audio} | generation, speak == "-")
-    if speak is not None:
-        from muomni_core.tasks.speak import speak_to_file
+    request: dict[str, Any] = {"question": asked, "image": picture, "audio": audio}
+    answer = omni.ask_stream(**request, **generation)
+    if speak is None:
+        for _ in _shown(answer, False):
+            pass
+        return
+    from muomni_core.tasks.speak import ahead, speak_to_file
 
-        speech = {"voice": voice, "vocoder": vocoder and vocoder.value, "speed": speed, "seed": seed % 2**63}
-        speak_to_file(omni, answer, speak, force=force, **speech)
+    speech: dict[str, Any] = {
+        "voice": voice,
+        "vocoder": vocoder and vocoder.value,
+        "speed": speed,
+        "seed": seed % 2**63,
+    }
+    with ahead(_shown(answer, speak == "-")) as pieces:
+        speak_to_file(omni, pieces, speak, force=force, **speech)
 
 
 def _asked(words: list[str] | None, image: str | None, audio: str | None) -> str | None:
@@ -129,25 +150,28 @@ def _stdin_image() -> bytes:
     return data
 
 
-def _answer(omni: Any, request: dict[str, Any], sound_on_stdout: bool) -> str:
-    """Asks, shows the answer, and gives it back. The text makes way on stdout for a WAV."""
-    if console.is_terminal(sys.stdout) and not sound_on_stdout:
-        pieces = []
-        try:
-            for piece in omni.ask_stream(**request):
-                pieces.append(piece)
+def _shown(answer: Iterator[str], sound_on_stdout: bool) -> Iterator[str]:
+    """The pieces of an answer, shown as they come on a terminal, else on one line at the end.
+
+    The text makes way on stdout for a WAV.
+    """
+    live = console.is_terminal(sys.stdout) and not sound_on_stdout
+    pieces = []
+    try:
+        for piece in answer:
+            pieces.append(piece)
+            if live:
                 console.write(piece)
-        finally:
-            if pieces:
-                console.write_line("")
-        return "".join(pieces)
-    answer = omni.ask(**request)
+            yield piece
+    finally:
+        if live and pieces:
+            console.write_line("")
+    whole = "".join(pieces).strip()
     if sound_on_stdout:
         if not console.is_quiet():
-            sys.stderr.write(console.escape(answer, keep="\n\t") + "\n")
-    else:
-        console.write_line(answer)
-    return answer
+            sys.stderr.write(console.escape(whole, keep="\n\t") + "\n")
+    elif not live:
+        console.write_line(whole)
 
 
 def _batch(name: str, model: tuple[Path | None, str, int | None], generation: dict[str, Any]) -> None:

@@ -89,7 +89,14 @@ Vocoder = Annotated[
 ]
 Speed = Annotated[
     float,
-    typer.Option("--speed", min=0.5, max=2.0, metavar="X", rich_help_panel="Speech", help="Pace of speech."),
+    typer.Option(
+        "--speed",
+        min=0.5,
+        max=2.0,
+        metavar="X",
+        rich_help_panel="Speech",
+        help="Pace, not pitch: 0.7 is slow, 1.5 fast.",
+    ),
 ]
 Temperature = Annotated[
     float,

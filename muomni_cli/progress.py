@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -16,9 +17,22 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def describe(seen: Progress) -> str:
-    """Loss, learning rate, throughput and time left as text."""
+    """Loss, learning rate, throughput, time left and memory as text."""
     left = "" if seen.seconds_left is None else f"  {clock(seen.seconds_left)} left"
-    return f"loss {seen.loss:.4f}  lr {seen.lr:.1e}  {seen.per_second:,.0f} {seen.unit}/s{left}"
+    return f"loss {seen.loss:.4f}  lr {seen.lr:.1e}  {seen.per_second:,.0f} {seen.unit}/s{left}{memory()}"
+
+
+def memory() -> str:
+    """The most memory that was held so far, as text: the GPU's where one is used, else the process's."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return f"  {torch.cuda.max_memory_allocated() / 1e9:.1f} GB of the GPU"
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return f"  {most / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB"
 
 
 def clock(seconds: float) -> str:
@@ -60,6 +74,9 @@ class Reporter:
         if console.is_quiet():
             return
         news = "  ".join(part for part in (metrics_line(seen.metrics or {}), seen.note) if part)
+        if seen.note and math.isnan(seen.loss):  # said before the first step
+            console.say(f"{self.stage}: {seen.note}")
+            return
         if self.bar is not None:
             self._update_bar(seen, news)
             return

@@ -1,27 +1,56 @@
-"""Long sounds in pieces that the ear can hear at once, cut where it is quiet, in constant memory."""
+"""Long sounds in overlapping windows that the ear can hear at once, cut where it is quiet, in constant memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 RATE = 16_000
 FRAME = 320  # 20 ms: the grid on which loudness is looked at
 SILENCE_RMS = 1e-3  # -60 dB: below that nothing is said
+GRID = 1280  # 80 ms, a frame of the ear: windows begin on it, so that the frames of two windows lie on each other
+MARGIN = 16 * GRID  # what a window hears of its neighbours
 
 
-def segments(blocks: Iterable[np.ndarray], shortest: float = 10.0, longest: float = 20.0) -> Iterator[np.ndarray]:
-    """Joins `blocks` (N,) and cuts them at the quietest 0.2 s between `shortest` and `longest` seconds."""
-    rest = np.zeros(0, dtype=np.float32)
+class Window(NamedTuple):
+    """`sound` (N,), which begins at sample `start` of the whole; its own part is from sample `begin` to `end`.
+
+    What it holds beyond that belongs to its neighbours, and is there to be understood.
+    """
+
+    sound: np.ndarray
+    start: int
+    begin: int
+    end: int
+
+
+def windows(blocks: Iterable[np.ndarray], shortest: float = 12.0, longest: float = 20.0) -> Iterator[Window]:
+    """Joins `blocks` (N,) and cuts them at the quietest 0.2 s between `shortest` and `longest` seconds.
+
+    The own parts follow upon each other without a gap; all but the last are of whole frames of GRID samples.
+    """
+    first, last = round(shortest * RATE), round(longest * RATE)
+    held = np.zeros(0, np.float32)
+    start = begin = 0  # of what is held, and of the window to come, in the whole
     for block in blocks:
-        rest = np.concatenate([rest, block])
-        while len(rest) > longest * RATE:
-            cut = quietest(rest, int(shortest * RATE), int(longest * RATE))
-            yield rest[:cut]
-            rest = rest[cut:]
-    if len(rest):
-        yield rest
+        held = np.concatenate([held, block])
+        while start + len(held) - begin > last + MARGIN:
+            cut = begin + round(quietest(held[begin - start :], first, last) / GRID) * GRID
+            yield Window(held[: cut + MARGIN - start], start, begin, cut)
+            begin = cut
+            drop = max(0, cut - MARGIN - start)
+            held, start = held[drop:].copy(), start + drop
+    end = start + len(held)
+    while end > begin:
+        cut = end
+        if end - begin > last:
+            cut = begin + round(quietest(held[begin - start :], first, last) / GRID) * GRID
+        yield Window(held[: min(end, cut + MARGIN) - start], start, begin, cut)
+        begin = cut
+        drop = max(0, cut - MARGIN - start)
+        held, start = held[drop:], start + drop
 
 
 def quietest(sound: np.ndarray, first: int, last: int, width: int = 10) -> int:

@@ -1,4 +1,4 @@
-"""WAV headers: read without believing their lengths, and written by hand so that a pipe gets a right one too."""
+"""WAV headers: read without believing their lengths, and written by hand so that a pipe gets one too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import io
 import os
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
+
+import numpy as np
+
+from muomni_core.errors import InputError
 
 _STREAMED = 0x7FFF0000  # lengths from here on are what programs write into a pipe: not known yet
 _KNOWN_CHUNKS = (b"fmt ", b"data", b"LIST", b"fact", b"bext", b"JUNK", b"junk", b"cue ", b"smpl", b"PEAK", b"id3 ")
@@ -106,10 +110,71 @@ def _ends_in_chunks(file: BinaryIO, at: int, end: int) -> bool:
     return at in (end, end + 1)
 
 
-def wav_header(n_samples: int, sample_rate: int) -> bytes:
-    """The 44 bytes before 16 bit mono samples. ValueError if they are more than a WAV file can hold."""
-    size = 2 * n_samples
-    if size > 0xFFFFFFFF - 36:
+def wav_header(n_samples: int | None, sample_rate: int) -> bytes:
+    """The 44 bytes before 16 bit mono samples; None says that nobody knows yet how many there will be.
+
+    ValueError if they are more than a WAV file can hold.
+    """
+    size = 0xFFFFFFFF if n_samples is None else 2 * n_samples
+    if n_samples is not None and size > 0xFFFFFFFF - 36:
         raise ValueError("too many samples for a WAV file")
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + fmt + struct.pack("<4sI", b"data", size)
+    riff = struct.pack("<4sI4s", b"RIFF", min(36 + size, 0xFFFFFFFF), b"WAVE")
+    return riff + fmt + struct.pack("<4sI", b"data", size)
+
+
+def pcm16(sound: np.ndarray) -> bytes:
+    """Float sound (N,) as 16 bit samples; what is over 1 is clipped. Raises InputError for NaN and infinities."""
+    if not np.isfinite(sound).all():
+        raise InputError("the sound to write holds values that are not numbers (NaN or infinite)")
+    return np.clip(np.rint(np.asarray(sound, np.float32) * 32768.0), -32768, 32767).astype("<i2").tobytes()
+
+
+class WavWriter:
+    """Writes sound into an open binary `file` while it is being made, at once readable by whoever waits for it.
+
+    Where the file can be gone back in, its header is set right by `finish`; in a pipe it says 0xFFFFFFFF, which readers
+    take for "to the end". `raw` leaves the header out. Nothing is written before the first sound.
+    """
+
+    def __init__(self, file: IO[bytes], sample_rate: int, *, raw: bool = False) -> None:
+        self._file, self._rate, self._raw = file, sample_rate, raw
+        self._start: int | None = None
+        self.n_samples: int | None = None
+
+    def write(self, sound: np.ndarray) -> None:
+        """Adds sound (N,). Raises InputError for values that are no numbers."""
+        data = pcm16(sound)
+        if self.n_samples is None:
+            self.n_samples = 0
+            if not self._raw:
+                self._start = self._file.tell() if _rewritable(self._file) else None
+                self._file.write(wav_header(None, self._rate))
+        self._file.write(data)
+        self._file.flush()
+        self.n_samples += len(sound)
+
+    def finish(self) -> None:
+        """Sets the header right. Raises InputError if there is more sound than a WAV file can say."""
+        if self._start is None or self.n_samples is None:
+            return
+        try:
+            header = wav_header(self.n_samples, self._rate)
+        except ValueError:
+            raise InputError("a WAV file cannot hold more than 37 hours of sound; write it in parts, or raw") from None
+        end = self._file.tell()
+        self._file.seek(self._start)
+        self._file.write(header)
+        self._file.seek(end)
+
+
+def _rewritable(file: IO[bytes]) -> bool:
+    """Whether what was written can be written again: no pipe, and not a file that was opened to be added to."""
+    if not file.seekable():
+        return False
+    try:
+        import fcntl
+
+        return not fcntl.fcntl(file.fileno(), fcntl.F_GETFL) & os.O_APPEND
+    except (ImportError, OSError):  # no such call here, or no operating system's file at all
+        return True

@@ -1,10 +1,11 @@
 """What does not change is computed once: mels and small pictures of the rows, in memory-mapped files a shard.
 
-They lie in MUOMNI_CACHE, or in `muomni` of the user's cache folder, and are made again when the data's size or date changes.
+They lie in MUOMNI_CACHE, or in `muomni` of the user's cache folder, and are made again when the data's contents change.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,7 +20,8 @@ from torch import Tensor
 
 from muomni_core.config import MelConfig, to_dict
 from muomni_core.data.chat import row_ids
-from muomni_core.data.record import Row
+from muomni_core.data.layouts import files_below
+from muomni_core.data.record import AUDIO_SUFFIXES, IMAGE_SUFFIXES, Row
 from muomni_core.data.rows import Patterns, expand, read_path
 from muomni_core.errors import MuOmniError
 from muomni_core.text.tokenizer import Tokenizer
@@ -35,24 +37,79 @@ def cache_folder() -> Path:
     return Path(named) if named else base / "muomni"
 
 
-def _key(path: Path, what: str) -> str:
+_digests: dict[tuple[str, int, int], str] = {}  # contents read once a process: (path, size, mtime) -> digest
+
+
+def _digest(path: Path) -> str:
+    """Of a file's bytes: dates change between checkouts of the same data."""
+    about = path.stat()
+    memo = (str(path), about.st_size, about.st_mtime_ns)
+    if memo not in _digests:
+        with path.open("rb") as file:
+            _digests[memo] = hashlib.file_digest(file, "blake2b").hexdigest()
+    return _digests[memo]
+
+
+def _key(path: Path, what: str, root: Path | None = None) -> str:
+    """A name that changes with the contents of a file or folder and with `what` is made of it.
+
+    Args:
+        root: given where sounds or pictures that `path` names count too; by size and date, as there may be thousands.
+    """
+    digest = hashlib.blake2b(f"{path.name}|{what}".encode(), digest_size=8)
+    media = AUDIO_SUFFIXES | IMAGE_SUFFIXES
+    named: set[Path] = set()
+    for file in files_below(path) if path.is_dir() else [path]:
+        if file.suffix[1:].lower() in media:
+            named.add(file)
+        else:
+            digest.update(f"|{file.relative_to(path)}|{_digest(file)}".encode("utf-8", "surrogateescape"))
+    if root is not None and path.is_file() and path.suffix != ".tar":
+        values = (value for row in read_path(path, root) for value in (row.audio, row.image))
+        named.update(value for value in values if isinstance(value, Path))
+    for file in sorted(named):
+        about = file.stat()
+        digest.update(f"|{file.name}|{about.st_size}|{about.st_mtime_ns}".encode("utf-8", "surrogateescape"))
+    return f"{path.stem}-{digest.hexdigest()}"
+
+
+def _early_key(path: Path, what: str) -> str:
+    """The name that version 0 gave."""
     about = path.stat()
     text = f"{path.name}|{about.st_size}|{about.st_mtime_ns}|{what}"
     return f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def _cached(path: Path, kind: str, what: str, make: Callable[[Path, Path], list[dict]]) -> tuple[Path, list[dict]]:
+def _take_early(index: Path, early: Path) -> None:
+    """Features of version 0 get a second name rather than being made again."""
+    with contextlib.suppress(OSError):
+        if early.exists() and not index.exists():
+            index.with_suffix(".bin").unlink(missing_ok=True)
+            os.link(early.with_suffix(".bin"), index.with_suffix(".bin"))
+            os.link(early, index)
+
+
+def _cached(
+    path: Path, root: Path, kind: str, what: str, make: Callable[[Path, Path], list[dict]]
+) -> tuple[Path, list[dict]]:
     """The binary file and the rows of one shard's features, made now if they are not there."""
     folder = cache_folder() / kind
     folder.mkdir(parents=True, exist_ok=True)
-    binary = folder / f"{_key(path, what)}.bin"
+    binary = folder / f"{_key(path, what, root)}.bin"
     index = binary.with_suffix(".json")
+    if path.suffix == ".tar":
+        _take_early(index, folder / f"{_early_key(path, what)}.json")
     if not index.exists():
         print(f"features: {kind} of {path.name}", file=sys.stderr)
-        rows = make(path, binary)
-        partial = index.with_suffix(".partial")
-        partial.write_text(json.dumps(rows), encoding="utf-8")
-        os.replace(partial, index)
+        # Under names of their own: another run may be making the same.
+        partial = binary.with_name(f"{binary.stem}.{os.getpid()}.partial")
+        try:
+            rows = make(path, partial)
+            os.replace(partial, binary)
+            partial.write_text(json.dumps(rows), encoding="utf-8")
+            os.replace(partial, index)
+        finally:
+            partial.unlink(missing_ok=True)
     return binary, json.loads(index.read_text(encoding="utf-8"))
 
 
@@ -71,7 +128,7 @@ class SpeechSet:
         n_mels = MelConfig().n_mels
         what = json.dumps(to_dict(MelConfig()))
         for path in expand(patterns, root):
-            binary, rows = _cached(path, "mel", what, lambda p, b: _make_mels(p, b, root))
+            binary, rows = _cached(path, root, "mel", what, lambda p, b: _make_mels(p, b, root))
             if not rows:
                 continue
             memory = np.memmap(binary, dtype=np.float16, mode="r").reshape(-1, n_mels)
@@ -119,7 +176,7 @@ class WaveSet:
         self.lengths: list[int] = []
         self._places: list[tuple[np.ndarray, int]] = []
         for path in expand(patterns, root):
-            binary, rows = _cached(path, "waves", "int16", lambda p, b: _make_waves(p, b, root))
+            binary, rows = _cached(path, root, "waves", "int16", lambda p, b: _make_waves(p, b, root))
             if not rows:
                 continue
             memory = np.memmap(binary, dtype=np.int16, mode="r")
@@ -175,7 +232,7 @@ class PictureSet:
         self.rows: list[Row] = []
         self._places: list[tuple[np.memmap, int, int, int]] = []
         for path in expand(patterns, root):
-            binary, rows = _cached(path, "pictures", str(size), lambda p, b: _make_pictures(p, b, root, size))
+            binary, rows = _cached(path, root, "pictures", str(size), lambda p, b: _make_pictures(p, b, root, size))
             if not rows:
                 continue
             memory = np.memmap(binary, dtype=np.uint8, mode="r")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,17 @@ from torch import Tensor, nn
 from muomni_core import config as configs
 from muomni_core.audio.io import SoundSource, iter_sound, read_sound
 from muomni_core.audio.mel import log_mel, pad_to_hop
-from muomni_core.audio.segments import is_silent, segments
-from muomni_core.audio.vocoder import griffin_lim
+from muomni_core.audio.vocoder import scale_down
 from muomni_core.checkpoint import Header, check_parents, find_file, read_header
 from muomni_core.data.chat import turn_ids
 from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.errors import CheckpointError, InputError, check_shape
 from muomni_core.model.build import CONFIGS, load_components
 from muomni_core.model.fusion import fuse, generate
+from muomni_core.model.hearing import LETTERS, Heard, Listener
+from muomni_core.model.speaking import Said, Speaker
 from muomni_core.model.vision import picture_tokens
-from muomni_core.text.layout import lay_out
-from muomni_core.text.spoken import sentences, spoken
-from muomni_core.text.symbols import collapse, decode_symbols
+from muomni_core.text.decoding import Decoding
 from muomni_core.text.tokenizer import StreamDecoder, Tokenizer
 from muomni_core.weights import SHIPPED
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 0.25  # between two sentences
 SAMPLE_RATE = 16_000
 
 STAGES = ("codec", "audio", "vision", "omni", "talker", "vocoder")
@@ -204,31 +202,40 @@ class MuOmni:
         tokens = self._component("vision", "vision").encoder(pixels)
         return picture_tokens(tokens, self.config.projector.picture_grid)
 
-    @torch.no_grad()
     def sound_frames(self, sound: np.ndarray) -> Tensor:
         """What the Thinker is given of a sound (N,), before the projector: (1, ceil(T/8), 192)."""
-        mel = log_mel(pad_to_hop(torch.from_numpy(sound)))[None].to(self.device)
-        return self._component("audio", "audio")(mel)[0]
+        return self.listener.frames(sound)
 
     # -- hearing -----------------------------------------------------------------------------------------------
 
-    def transcribe(self, source: SoundSource) -> str:
-        """What is said in a recording of any length: lower-case words, numbers in words.
+    def transcribe(self, source: SoundSource, **options: Any) -> str:
+        """What is said in a recording of any length: lower-case words, numbers in words; "" if nobody speaks.
 
         Args:
             source: a path, "-", a file, or (array, rate) with float or int16 samples, (N,) or (N, channels).
+            options: as `listen`.
         Raises:
             InputError: no sound can be read from it.
         """
-        pieces = [self._hear(piece) for piece in segments(iter_sound(source))]
-        return " ".join(piece for piece in pieces if piece)
+        return self.listen(source, **options).text
 
-    @torch.no_grad()
+    def listen(self, source: SoundSource, *, beam: int | None = None, rescore: bool = False) -> Heard:
+        """As `transcribe`, with the times of the words, how sure the ear is of each, and the sound's length.
+
+        Args:
+            beam: texts that are kept while decoding; 1 takes the likeliest symbols; None is the default of `Decoding`.
+            rescore: whether the Thinker chooses among a beam's texts.
+        """
+        return self.listener.hear(iter_sound(source), Decoding.of(beam, rescore))
+
     def _hear(self, sound: np.ndarray) -> str:
-        if is_silent(sound):
-            return ""
-        logits = self._component("audio", "audio").ctc_logits(self.sound_frames(sound))
-        return " ".join(decode_symbols(collapse(logits[0].argmax(-1).tolist())).split())
+        return self.listener.hear([sound]).text
+
+    @cached_property
+    def listener(self) -> Listener:
+        """The ear and how it is used: what `transcribe` and `listen` stand on."""
+        folders = [self._files["audio"].parent, SHIPPED] if "audio" in self._files else [SHIPPED]
+        return Listener(self._component, self.tokenizer, self.device, find_file(folders, LETTERS))
 
     # -- speaking ----------------------------------------------------------------------------------------------
 
@@ -247,18 +254,20 @@ class MuOmni:
 
         Args:
             voice: one of `voices`; None is the first of them.
-            vocoder: None takes the neural one where there is one.
-            speed: 0.5 to 2, of the voice's own pace.
+            vocoder: one of `vocoders`; None takes the neural one where there is one.
+            speed: 0.7 to 1.5 of the voice's own pace sounds well; 0.5 to 2 is possible.
             temperature: 0 says a sentence always alike; above, `seed` repeats it.
         Raises:
             InputError: nothing in the text can be said, or there is no such voice.
         """
         options = {"speed": speed, "temperature": temperature, "top_p": top_p, "seed": seed}
-        return np.concatenate(list(self.speak_stream(text, voice, vocoder, **options))), SAMPLE_RATE
+        said = list(self.speak_pieces(text, voice, vocoder, **options))
+        # One factor for all, the smallest: what was said before a loud piece is known here, unlike in a stream.
+        return np.concatenate([p.sound * np.float32(said[-1].factor / p.factor) for p in said]), SAMPLE_RATE
 
     def speak_stream(
         self,
-        text: str,
+        text: str | Iterable[str],
         voice: str | None = None,
         vocoder: str | None = None,
         *,
@@ -267,63 +276,26 @@ class MuOmni:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Iterator[np.ndarray]:
-        """As `speak`, a sentence at a time, with the pauses between them."""
-        number = self._voice_number(voice)
-        if not 0.5 <= speed <= 2.0:
-            raise InputError(f"speed {speed:g} is out of range; 0.5 to 2")
-        pieces = sentences(text)
-        dropped = spoken(text).dropped
-        if dropped:
-            log.info("left out, as it cannot be said: %s", dropped)
-        if not pieces:
-            raise InputError("nothing in the text can be said; give letters or numbers")
-        generator = torch.Generator(self.device).manual_seed(seed)
-        for n, piece in enumerate(pieces):
-            if n:
-                yield np.zeros(int(PAUSE_SECONDS * SAMPLE_RATE), dtype=np.float32)
-            mel = self._say(spoken(piece).text, number, speed, temperature, top_p, generator)
-            yield self._sound(mel, vocoder)[0].cpu().numpy()
+        """As `speak`, a sentence at a time with the pause before it; the text may still be arriving, in parts."""
+        options = {"speed": speed, "temperature": temperature, "top_p": top_p, "seed": seed}
+        for said in self.speak_pieces(text, voice, vocoder, **options):
+            yield said.sound
 
-    def _voice_number(self, voice: str | None) -> int:
-        if voice is None:
-            return 0
-        if voice not in self.voices:
-            raise InputError(f"no voice {voice!r}; there are: {', '.join(self.voices)}")
-        return self.voices.index(voice)
+    def speak_pieces(
+        self, text: str | Iterable[str], voice: str | None = None, vocoder: str | None = None, **options: Any
+    ) -> Iterator[Said]:
+        """As `speak_stream`, with the times of the words; `options` as there."""
+        return self._speaker.say(text, voice, vocoder, **options)
 
-    @torch.no_grad()
-    def _say(
-        self, text: str, voice: int, speed: float, temperature: float, top_p: float, generator: torch.Generator
-    ) -> Tensor:
-        """A normalised sentence as log mel (1, T, 128)."""
-        layout = lay_out(self.tokenizer, text, self.config.talker.alphabet)
-        states = self.thinker_states(layout.tokens)[layout.owners]
-        codes, _ = self._component("talker", "talker").speak(
-            torch.tensor(layout.characters, device=self.device),
-            states,
-            voice,
-            speed=speed,
-            temperature=temperature,
-            top_p=top_p,
-            generator=generator,
-        )
-        return self._component("codec", "codec").decode(codes[None])
+    @property
+    def vocoders(self) -> list[str]:
+        """Names of what can make the waveform, the default one first."""
+        return self._speaker.vocoders
 
-    @torch.no_grad()
-    def thinker_states(self, tokens: list[int]) -> Tensor:
-        """Hidden states of a sentence that is read by itself: (T, 256)."""
-        thinker = self._component("omni", "thinker")
-        return thinker(thinker.embed(torch.tensor([tokens], device=self.device)))[0]
-
-    def _sound(self, mel: Tensor, vocoder: str | None) -> Tensor:
-        if vocoder not in (None, "griffin-lim", "neural"):
-            raise InputError(f"no vocoder {vocoder!r}; there are: griffin-lim, neural")
-        trained = "vocoder" in self._files
-        if vocoder == "neural" and not trained:
-            raise CheckpointError("there is no trained neural vocoder among the weights; use griffin-lim")
-        chosen = vocoder or ("neural" if trained else "griffin-lim")
-        log.info("vocoder: %s", chosen)
-        return self._component("vocoder", "vocoder").speak(mel) if chosen == "neural" else griffin_lim(mel)
+    @cached_property
+    def _speaker(self) -> Speaker:
+        neural = "vocoder" in self._files
+        return Speaker(self._component, self.tokenizer, self.config, self.device, neural=neural)
 
     # -- the codec by itself -----------------------------------------------------------------------------------
 
@@ -340,7 +312,8 @@ class MuOmni:
         check_shape("codec", table, ("F", self.config.codec.n_codebooks))
         n_frames = -(-n_samples // self.config.mel.hop_length)
         mel = self._component("codec", "codec").decode(table[None], n_frames)
-        return self._sound(mel, vocoder)[0, :n_samples].cpu().numpy()
+        wave = self._speaker.wave(mel, self._speaker.settle_vocoder(vocoder))
+        return scale_down(wave)[0, :n_samples].cpu().numpy()
 
     # -- one space for pictures and words ----------------------------------------------------------------------
 

@@ -10,14 +10,7 @@ import re
 from typing import NamedTuple
 
 from muomni_core.config import TalkerConfig
-from muomni_core.text.abbreviations import (
-    NEVER_LAST,
-    SELDOM_LAST,
-    STARTERS,
-    expand_abbreviations,
-    expand_acronyms,
-    expand_romans,
-)
+from muomni_core.text.abbreviations import expand_abbreviations, expand_acronyms, expand_romans
 from muomni_core.text.characters import fold, tidy
 from muomni_core.text.dates import DATES
 from muomni_core.text.figures import DECADES, FIGURES
@@ -27,7 +20,6 @@ from muomni_core.text.rules import Rule, apply_rules
 from muomni_core.text.units import UNITS
 
 ALPHABET = TalkerConfig().alphabet
-LONGEST_SENTENCE = 200  # characters, as spoken
 _MOST_PASSES = 8
 
 
@@ -127,59 +119,3 @@ def spoken(text: str, alphabet: str = ALPHABET) -> Spoken:
 def ctc_text(text: str) -> str:
     """What the ear writes of `text`: lower-case letters, spaces and apostrophes, numbers in words."""
     return " ".join(re.sub("[^a-z' ]", " ", spoken(text).text).split())
-
-
-_END = re.compile(
-    r"""(?<![.!?…])[.!?…]++["'”’)\]*_]*+(?=\s|$)|[。！？]+|\n\s*\n|\n(?=\s*(?:[-*+•]|\d{1,3}[.)])\s)""",
-)
-_LAST_WORD = re.compile(r"([\w.]+)\.[\"'”’)\]*_]*$")
-_NEXT_WORD = re.compile(r"""\s*["'“‘(\[*_]*(\w*)""")
-_CLAUSE = re.compile(
-    r"(?<=[;:,)—–])\s+|(?<!\s)\s+(?=[(—–]|(?:and|or|but|because|which|who|while|when|so)\s)",
-)
-
-
-def _ends(text: str, start: int, match: re.Match) -> bool:
-    """Whether the mark ends a sentence: not after "Dr.", "J.", or the "1." of a list."""
-    before = _LAST_WORD.search(text[max(start, match.start() - 40) : match.end()])
-    if not before or "\n" in match[0]:
-        return True
-    word = before[1]
-    next_word = _NEXT_WORD.match(text, match.end())
-    following = next_word[1] if next_word else ""
-    if word.isdigit() and not text[start : match.end()].strip(" \n.0123456789"):
-        return False
-    small = word.lower()
-    if small in NEVER_LAST or (len(word) == 1 and word.isupper() and word != "I" and following not in STARTERS):
-        return not following
-    if small in SELDOM_LAST or re.fullmatch(r"(?:\w\.)+\w", word):
-        return not following or following in STARTERS
-    return True
-
-
-def _split_long(piece: str, limit: int) -> list[str]:
-    """Halves at the clause nearest the middle, else at a space, else anywhere, until each is short enough as spoken."""
-    if len(piece) < 2 or len(spoken(piece).text) <= limit:
-        return [piece]
-    middle = len(piece) / 2
-    for cut in (_CLAUSE, re.compile(r"\s+")):
-        places = [m.end() for m in cut.finditer(piece) if len(piece) * 0.15 < m.end() < len(piece) * 0.85]
-        if places:
-            break
-    place = min(places or [len(piece) // 2], key=lambda p: abs(p - middle))
-    return _split_long(piece[:place].strip(), limit) + _split_long(piece[place:].strip(), limit)
-
-
-def sentences(text: str, limit: int = LONGEST_SENTENCE) -> list[str]:
-    """Pieces of `text`, as it was written, to be spoken one at a time; spoken(piece).text is at most `limit` long.
-
-    Cut at sentence ends, where that is too long at clauses. Pieces in which nothing can be said are left out.
-    """
-    pieces, start = [], 0
-    for match in _END.finditer(text):
-        if _ends(text, start, match):
-            pieces.append(text[start : match.end()].strip())
-            start = match.end()
-    pieces.append(text[start:].strip())
-    short = (part for piece in pieces if piece for part in _split_long(piece, limit))
-    return [part for part in short if spoken(part).text]

@@ -12,37 +12,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from muomni_core.errors import MuOmniError
+from muomni_core.errors import CheckpointError, DataError, MuOmniError
+from muomni_core.training.gradients import Loss, Stage, backward, draw
+from muomni_core.training.interrupt import Interrupts, Stopped
 from muomni_core.training.recipe import TrainConfig
-from muomni_core.training.state import load_state, save_state
+from muomni_core.training.run_key import RunKey
+from muomni_core.training.state import load_state, save_state, writing
 
-
-@dataclass
-class Loss:
-    """A micro-batch's loss as a sum over `weight` items, so that accumulation is exact for batches of any shape."""
-
-    total: Tensor
-    weight: float
-    units: float  # what throughput counts: tokens, pictures, seconds of sound
-
-
-class Stage(Protocol):
-    """What the loop needs of a stage."""
-
-    name: str
-    unit: str
-    score: str  # the metric that decides which weights are kept; lower is better, or "-name" for higher is better
-    model: nn.Module
-
-    def batch(self, index: int) -> Any: ...
-    def loss(self, batch: Any) -> Loss: ...
-    def after_step(self) -> None: ...
-    def validate(self) -> dict[str, float]: ...
+__all__ = ["Loss", "Progress", "Stage", "train"]
 
 
 @dataclass(frozen=True)
@@ -51,26 +33,29 @@ class Progress:
 
     step: int
     steps: int
-    loss: float
+    loss: float  # smoothed over steps
     lr: float
     per_second: float
     unit: str
     seconds_left: float
     metrics: dict[str, float] | None = None
     note: str = ""
+    value: float = math.nan  # the loss of this step alone
 
 
 @dataclass
 class RunState:
     """Where a run stands: what its state says beside weights and optimiser."""
 
-    run_key: str  # what the state was made for: recipe, data, parents
+    run_key: str  # what the state was made for, as a digest
     bf16: bool
     step: int = 0
     best: float = math.inf
     hours: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     validated: int = 0  # the last step that was validated
+    made_for: dict[str, Any] = field(default_factory=dict)  # the parts of the key; states of version 0 lack them
+    notes: list[str] = field(default_factory=list)  # what was changed on the way: "step 500: steps 1000 -> 2000"
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -108,17 +93,6 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     return times[torch.bfloat16] < 0.8 * times[torch.float32]
 
 
-def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch, a tensor or a dataclass of tensors, on the model's device."""
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    if device.type == "cpu" or not dataclasses.is_dataclass(batch):
-        return batch
-    kind: Any = type(batch)
-    values = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    return kind(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
-
-
 def average_state(model: nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().clone() for k, v in model.state_dict().items()}
 
@@ -153,94 +127,171 @@ class averaged_weights:
         self.model.train(self.training)
 
 
+def _check_key(at: RunState, key: RunKey, path: Path, fits_early: Callable[[str], bool]) -> list[str]:
+    """Refuses the state of another run, by what differs; returns what may differ, and does.
+
+    Raises CheckpointError.
+    """
+    remedy = "give another --out, with --init to begin from these weights"
+    if at.made_for:
+        if different := key.differences(at.made_for):
+            more = f" and {len(different) - 3} more" if len(different) > 3 else ""
+            raise CheckpointError(f"{path} belongs to another run ({'; '.join(different[:3])}{more}); {remedy}")
+    elif not fits_early(at.run_key):
+        raise CheckpointError(f"{path} belongs to another run ({at.run_key}); {remedy}")
+    changes = key.changes(at.made_for)
+    at.notes += [f"step {at.step}: {change}" for change in changes]
+    at.run_key, at.made_for = key.digest(), key.parts()
+    return changes
+
+
 def train(
     stage: Stage,
     config: TrainConfig,
     state_path: Path,
     *,
-    ship: Callable[[int, dict[str, float], float], None],
+    ship: Callable[[RunState], None],
     report: Callable[[Progress], None] = lambda _: None,
-    run_key: str = "",
+    begin: Callable[[RunState], None] = lambda _: None,
+    key: RunKey | None = None,
+    fits_early: Callable[[str], bool] | None = None,
     stop_after: int | None = None,
 ) -> dict[str, float]:
     """Trains until `config.steps`, resuming from `state_path` if it is there; returns the last metrics.
 
     Args:
-        ship: called with (step, metrics, hours) while the model holds the averaged weights, when they are the best yet.
-        run_key: what the state must have been made for (recipe and data); a state of another key is refused.
+        ship: called while the model holds the averaged weights, when they are the best yet.
+        begin: called once, when it is known where the run goes on.
+        key: what the state must have been made for; a state of another run is refused.
+        fits_early: whether a state of version 0, whose key is a mere digest, is of this run.
         stop_after: stop, saved, at that step; for tests.
     Raises:
-        MuOmniError: the loss is not finite; the last good state stays in place.
+        MuOmniError: a loss or gradient is not finite, data can't be read, nothing can be written; the last good state
+            stays in place.
+        Stopped: by a signal, when the step that it came in was done and saved.
     """
-    model = stage.model
-    device = next(model.parameters()).device
-    optimiser = make_optimiser(model, config)
-    average = average_state(model) if config.ema else None
-    at = RunState(run_key=run_key, bf16=use_bf16(config.precision, device))
-    if state_path.exists():
-        at = RunState(**load_state(state_path, model, average, optimiser))
-        if at.run_key != run_key:
-            raise MuOmniError(f"{state_path} belongs to another run ({at.run_key}); give another --out")
+    with Interrupts() as interrupts:
+        run = _Run(stage, config, state_path, interrupts, ship, report, key or RunKey(), fits_early)
+        begin(run.at)
+        run.go(stop_after)
+        return run.at.metrics
 
-    def save() -> None:
-        save_state(state_path, model, average, optimiser, dataclasses.asdict(at))
 
-    def validate() -> None:
-        with averaged_weights(model, average):
-            torch.manual_seed(config.seed)
-            at.metrics = stage.validate()
-            score = -at.metrics[stage.score[1:]] if stage.score.startswith("-") else at.metrics[stage.score]
-            if score <= at.best:
-                at.best = score
-                ship(at.step, at.metrics, at.hours)
+class _Run:
+    """One call of `train`."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        config: TrainConfig,
+        state_path: Path,
+        interrupts: Interrupts,
+        ship: Callable[[RunState], None],
+        report: Callable[[Progress], None],
+        key: RunKey,
+        fits_early: Callable[[str], bool] | None,
+    ):
+        self.stage, self.config, self.state_path, self.interrupts = stage, config, state_path, interrupts
+        self.ship, self.report = ship, report
+        self.model = stage.model
+        device = next(self.model.parameters()).device
+        self.optimiser = make_optimiser(self.model, config)
+        self.average = average_state(self.model) if config.ema else None
+        self.changes: list[str] = []
+        if state_path.exists():
+            self.at = RunState(**load_state(state_path, self.model, self.average, self.optimiser))
+            self.changes = _check_key(self.at, key, state_path, fits_early or key.digest().__eq__)
+        else:
+            bf16 = use_bf16(config.precision, device)
+            self.at = RunState(run_key=key.digest(), bf16=bf16, made_for=key.parts())
+            self.save()  # a place that takes no files is found out now, and whether bf16 is used is settled
+
+    def save(self) -> None:
+        with writing(self.state_path):
+            save_state(self.state_path, self.model, self.average, self.optimiser, dataclasses.asdict(self.at))
+
+    def validate(self) -> None:
+        at, score = self.at, self.stage.score
+        with averaged_weights(self.model, self.average):
+            torch.manual_seed(self.config.seed)
+            metrics = self.stage.validate()
+            value = -metrics[score[1:]] if score.startswith("-") else metrics[score]
+            if not math.isfinite(value):
+                raise MuOmniError(f"{self.stage.name}: validation gives {score.lstrip('-')} {value} at step {at.step}")
+            at.metrics = metrics
+            if value <= at.best:
+                at.best = value
+                with writing(self.state_path.parent.parent / self.state_path.name):
+                    self.ship(at)
         at.validated = at.step
-        save()
+        with self.interrupts.deferred():
+            self.save()
 
-    def is_due() -> bool:
+    def is_due(self) -> bool:
+        at, config = self.at, self.config
         return at.validated < at.step and (at.step % config.validate_every == 0 or at.step == config.steps)
 
-    if is_due():  # killed between saving and the end of a validation
-        validate()
-    compute_loss = torch.compile(stage.loss) if config.compile else stage.loss
-    model.train()
-    first, begun, mark, units, shown_loss = at.step, time.time(), time.time(), 0.0, math.nan
-    while at.step < config.steps and at.step != stop_after:
+    def step(self, loss: Callable[[Any], Loss] | None) -> tuple[float, float, float]:
+        """One optimiser step -> loss, learning rate, units."""
+        at, config, stage = self.at, self.config, self.stage
         lr = learning_rate(config, at.step)
-        for group in optimiser.param_groups:
+        for group in self.optimiser.param_groups:
             group["lr"] = lr
-        optimiser.zero_grad(set_to_none=True)
-        total, weight = 0.0, 0.0
-        for micro in range(config.accumulate):
-            index = at.step * config.accumulate + micro
-            torch.manual_seed(config.seed * 1_000_003 + index)
-            batch = to_device(stage.batch(index), device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=at.bf16):
-                loss = compute_loss(batch)
-            loss.total.backward()
-            total, weight, units = total + float(loss.total.detach()), weight + loss.weight, units + loss.units
-        value = total / weight
+        self.optimiser.zero_grad(set_to_none=True)
+        try:
+            drawn = draw(stage, at.step, config.accumulate, config.seed)
+        except OSError as error:
+            raise DataError(
+                f"{stage.name}: the data of step {at.step} cannot be read ({error}); put it back and give the same "
+                "command again"
+            ) from error
+        value, units = backward(stage, drawn, bf16=at.bf16, loss=loss)
         if not math.isfinite(value):
-            raise MuOmniError(f"{stage.name}: the loss is {value} at step {at.step}; lower lr, the last state is kept")
-        for parameter in model.parameters():
-            if parameter.grad is not None:
-                parameter.grad.div_(weight)
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimiser.step()
+            raise MuOmniError(self._not_finite("loss", value))
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip))
+        if not math.isfinite(norm):
+            raise MuOmniError(self._not_finite("gradient", norm))
+        self.optimiser.step()
         stage.after_step()
         at.step += 1
-        if average is not None:
-            update_average(average, model, config.ema, at.step)
-        shown_loss = value if math.isnan(shown_loss) else 0.95 * shown_loss + 0.05 * value
-        now = time.time()
-        at.hours, mark = at.hours + (now - mark) / 3600, now
-        if at.step % config.save_every == 0 or at.step in (config.steps, stop_after):
-            save()  # before validation, which may fail
-        due = is_due()
-        if due:
-            validate()
-            mark = time.time()
-        speed = units / max(1e-9, now - begun)
-        left = (config.steps - at.step) * (now - begun) / max(1, at.step - first)
-        metrics = at.metrics if due else None
-        report(Progress(at.step, config.steps, shown_loss, lr, speed, stage.unit, left, metrics))
-    return at.metrics
+        if self.average is not None:
+            update_average(self.average, self.model, config.ema, at.step)
+        return value, lr, units
+
+    def _not_finite(self, what: str, value: float) -> str:
+        return (
+            f"{self.stage.name}: the {what} is {value} at step {self.at.step}; the last state is kept: begin from its "
+            "best weights with --init, another --out and a lower --set lr"
+        )
+
+    def go(self, stop_after: int | None) -> None:
+        at, config, model = self.at, self.config, self.model
+        if self.changes:
+            note = f"goes on from step {at.step} with {', '.join(self.changes)}"
+            lr = learning_rate(config, at.step)
+            self.report(Progress(at.step, config.steps, math.nan, lr, 0.0, self.stage.unit, math.nan, note=note))
+        if self.is_due():  # killed between saving and the end of a validation
+            self.validate()
+        loss = torch.compile(self.stage.loss) if config.compile else None
+        model.train()
+        first, begun, mark, units, shown = at.step, time.time(), time.time(), 0.0, math.nan
+        while at.step < config.steps and at.step != stop_after:
+            with self.interrupts.deferred():
+                value, lr, done = self.step(loss)
+                units += done
+                shown = value if math.isnan(shown) else 0.95 * shown + 0.05 * value
+                now = time.time()
+                at.hours, mark = at.hours + (now - mark) / 3600, now
+                asked = self.interrupts.asked
+                if at.step % config.save_every == 0 or at.step in (config.steps, stop_after) or asked is not None:
+                    self.save()  # before validation, which may fail
+                speed = units / max(1e-9, now - begun)
+                left = (config.steps - at.step) * (now - begun) / max(1, at.step - first)
+            if asked is not None:
+                raise Stopped(asked, at.step, config.steps)
+            due = self.is_due()
+            if due:
+                self.validate()
+                mark = time.time()
+            metrics = at.metrics if due else None
+            self.report(Progress(at.step, config.steps, shown, lr, speed, self.stage.unit, left, metrics, value=value))

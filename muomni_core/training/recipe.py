@@ -39,6 +39,7 @@ class TrainConfig:
     seed: int = 0
     validate_every: int = 500
     save_every: int = 200
+    log_every: int = 10  # steps a line of metrics.jsonl
     precision: str = "auto"  # auto (bf16 where it is measured to be faster), bf16, float32
     compile: bool = False
 
@@ -53,6 +54,7 @@ class Recipe:
     data: dict[str, Any] = field(default_factory=dict)
     train: TrainConfig = TrainConfig()
     makes_data: bool = False  # the recipe makes its own data, in seconds
+    written: dict[str, Any] = field(default_factory=dict)  # [train] as the file has it, before --set
 
 
 def recipes_folder() -> Path:
@@ -138,6 +140,10 @@ def load_recipe(recipe: str | Path, stage: str, overrides: dict[str, str] | None
     component = "thinker" if stage == "omni" else stage
     changed = _replace(getattr(omni, component), sections["model"], f"{path}: [model]")
     train = _replace(defaults, sections["train"], f"{path}: [train]")
+    for name in ("steps", "batch", "accumulate", "validate_every", "save_every", "log_every"):
+        if getattr(train, name) < 1:
+            raise DataError(f"{path}: [train]: {name} must be at least 1, got {getattr(train, name)}")
+    written = _replace(defaults, dict(table.get("train", {})), f"{path}: [train]")
     return Recipe(
         stage=stage,
         name=f"{path.parent.name}/{path.stem}",
@@ -145,4 +151,5 @@ def load_recipe(recipe: str | Path, stage: str, overrides: dict[str, str] | None
         data=sections["data"],
         train=train,
         makes_data=makes_data,
+        written=dataclasses.asdict(written),
     )

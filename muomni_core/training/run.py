@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,16 @@ from muomni_core.checkpoint import (
 )
 from muomni_core.config import to_dict
 from muomni_core.data.rows import fingerprint
-from muomni_core.errors import DataError, MuOmniError
+from muomni_core.errors import CheckpointError, DataError, MuOmniError
 from muomni_core.model.codec import Codebook
 from muomni_core.text.tokenizer import Tokenizer
+from muomni_core.training.card import commit, write_card
 from muomni_core.training.context import Context
-from muomni_core.training.loop import Progress, train
+from muomni_core.training.interrupt import Interrupts
+from muomni_core.training.log import RunLog
+from muomni_core.training.loop import Progress, RunState, train
 from muomni_core.training.recipe import DATA_VARIABLE, Recipe, data_root, load_recipe
+from muomni_core.training.run_key import RunKey
 from muomni_core.training.stages import STAGES, stage_class
 from muomni_core.weights import SHIPPED
 
@@ -57,6 +60,19 @@ def find_root(recipe: Recipe, data: Path | None) -> Path:
     if not root.is_dir():
         raise DataError(f"the data root {root} is missing; recipes/data/ says how it is had; --recipe smoke needs none")
     return root
+
+
+def stage_folders(recipe: Recipe, out: Path | None, weights: Path | None) -> list[Path]:
+    """Where a stage's parents are looked for, the run's own folder first: `out`, or runs/<recipe>."""
+    out = out or Path("runs") / recipe.name.split("/")[0]
+    return [folder for folder in (out, weights, SHIPPED) if folder is not None]
+
+
+def pick_device(name: str) -> str:
+    """`auto` is a GPU where there is one."""
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def build_context(recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool) -> Context:
@@ -103,73 +119,124 @@ def run_stage(
     out: Path | None = None,
     report: Callable[[Progress], None] | None = None,
     device: str = "auto",
+    command: str = "",
+    tensorboard: bool = False,
 ) -> dict[str, float]:
-    """Trains `stage_name` and leaves DIR/<stage>.safetensors and DIR/state/; resumes what is there.
+    """Trains `stage_name` and leaves DIR/<stage>.safetensors, state/, logs/ and MODEL_CARD.md; resumes what is there.
 
     Args:
         init: a folder of weights to start from, or "shipped"; None: from scratch.
         overrides: `--set` values, "section.key" or a key of [train].
         out: default runs/<recipe>.
+        command: what was typed, for the model card.
+        tensorboard: writes its files too, where the package is installed.
     Returns:
         the metrics of the last validation.
     Raises:
         MuOmniError: one line that says what to do.
+        Stopped: by Ctrl-C or another signal; a step in progress was finished and saved.
     """
     loaded = load_recipe(recipe, stage_name, overrides)
-    out = out or Path("runs") / loaded.name.split("/")[0]
-    folders = [f for f in (out, weights, SHIPPED) if f is not None]
+    folders = stage_folders(loaded, out, weights)
+    out = folders[0]
     if stage_name == "talker" and _lacks_codec(loaded, folders):
         # Of the same folder, where the recipe is the talker's file.
         folder = Path(recipe).parent if Path(recipe).is_file() else recipe
         run_stage("codec", recipe=folder, data=data, weights=weights, out=out, report=report, device=device)
+    check_writable(out)
+    with Interrupts():
+        return _train(loaded, data, folders, init, out, report or (lambda _: None), device, command, tensorboard)
+
+
+def check_writable(out: Path) -> None:
+    """Makes the run's folders. Raises MuOmniError where they take no files, now and not after the first hundred steps."""
+    probe = out / "state" / f".probe-{os.getpid()}"
     try:
-        (out / "state").mkdir(parents=True, exist_ok=True)
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
     except OSError as error:
-        raise MuOmniError(f"{out}: cannot be written ({error.strerror})") from None
+        raise MuOmniError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
+
+
+def _train(
+    loaded: Recipe,
+    data: Path | None,
+    folders: list[Path],
+    init: str | None,
+    out: Path,
+    report: Callable[[Progress], None],
+    device: str,
+    command: str,
+    tensorboard: bool,
+) -> dict[str, float]:
+    stage_name = loaded.stage
     torch.manual_seed(loaded.train.seed)
     context = build_context(loaded, data, folders, training=True)
     stage = stage_class(stage_name)(context)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = pick_device(device)
     stage.model.to(device)
     legs = _start_from(stage, init, context.tokenizer) if init else []
     _keep_tokenizer(out, folders)
     data_print = fingerprint(stage.options.train, context.root)
-    config = {
-        config_field: to_dict(getattr(loaded.model, config_field)) for config_field in COMPONENTS[stage_name].values()
-    }
+    key = run_key(loaded, init, data_print, context.parents)
 
-    def ship(step: int, metrics: dict[str, float], hours: float) -> None:
+    def ship(at: RunState) -> None:
         leg = {
             "recipe": loaded.name,
             "init": init or "scratch",
-            "steps": step,
-            "hours": round(hours, 3),
+            "steps": at.step,
+            "hours": round(at.hours, 3),
             "machine": f"{platform.machine()} {torch.get_num_threads()} threads, {device}",
             "train": dataclasses.asdict(loaded.train),
+            "command": command,
+            "commit": made_at,
+            "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            "notes": at.notes,
         }
         header = Header(
             stage=stage_name,
-            config=config,
-            step=step,
-            metrics={k: round(float(v), 5) for k, v in metrics.items()},
+            config=key.model,
+            step=at.step,
+            metrics={k: round(float(v), 5) for k, v in at.metrics.items()},
             parents=dict(context.parents),
             data=data_print,
             tokenizer=context.tokenizer.fingerprint if stage_name in TEXT_STAGES else "",
             legs=[*legs, leg],
         )
         save_stage(out / f"{stage_name}.safetensors", component_tensors(stage.modules, drop=stage.drop), header)
+        write_card(out)
 
-    key = json.dumps([to_dict(loaded.train), loaded.data, config, init, data_print, context.parents], sort_keys=True)
-    return train(
-        stage,
-        loaded.train,
-        out / "state" / f"{stage_name}.safetensors",
-        ship=ship,
-        report=report or (lambda _: None),
-        run_key=_digest(key),
-    )
+    made_at = commit()
+    with RunLog(out, stage_name, loaded.train.log_every, stage.score, tensorboard=tensorboard) as log:
+
+        def tell(seen: Progress) -> None:
+            log(seen)
+            report(seen)
+
+        return train(
+            stage,
+            loaded.train,
+            out / "state" / f"{stage_name}.safetensors",
+            ship=ship,
+            report=tell,
+            begin=log.begin,
+            key=key,
+            fits_early=lambda early: fits_early(key, early, loaded, out),
+        )
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def run_key(recipe: Recipe, init: str | None, data_print: str, parents: dict[str, str]) -> RunKey:
+    """What a state of this run is made for."""
+    fields = COMPONENTS[recipe.stage].values()
+    model = {name: to_dict(getattr(recipe.model, name)) for name in fields}
+    return RunKey(to_dict(recipe.train), recipe.data, model, init, data_print, dict(parents))
+
+
+def fits_early(key: RunKey, early: str, recipe: Recipe, out: Path) -> bool:
+    """Whether a state of version 0 with the key `early` is of this run; what lies beside it helps to tell."""
+    try:
+        header = read_header(out / f"{recipe.stage}.safetensors", recipe.stage)
+    except CheckpointError:  # killed before the first validation
+        return key.fits_early(early, [recipe.written], {})
+    return key.fits_early(early, [recipe.written, *(leg["train"] for leg in header.legs)], header.config)

@@ -5,7 +5,10 @@ Position in the data and random states need no storing: both follow from seed an
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,29 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from muomni_core.checkpoint import write_atomically
-from muomni_core.errors import CheckpointError
+from muomni_core.errors import CheckpointError, MuOmniError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A full disk, or a folder that takes no files, as one line; half-written files are removed to make room.
+
+    Args:
+        path: the file, or the folder whose files are written.
+    Raises:
+        MuOmniError: what was there before is whole, as everything is written under another name first.
+    """
+    try:
+        yield
+    except OSError as error:
+        folder = path if path.is_dir() else path.parent
+        with contextlib.suppress(OSError):
+            for partial in folder.glob(f"{'*' if path.is_dir() else path.name}.partial"):
+                partial.unlink()
+        reason = error.strerror or error
+        raise MuOmniError(
+            f"{path} cannot be written ({reason}); what was saved before is whole, and the same command goes on from it"
+        ) from error
 
 
 def save_state(
@@ -31,6 +56,19 @@ def save_state(
     write_atomically(path, save(plain, metadata={"about": json.dumps(about)}))
 
 
+def read_about(path: Path) -> dict[str, Any]:
+    """What a state says of itself, without its tensors. Raises CheckpointError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["about"])
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: not a readable training state ({error}); remove it to start over")
+
+
 def load_state(
     path: Path, model: nn.Module, average: dict[str, Tensor] | None, optimiser: torch.optim.Optimizer
 ) -> dict[str, Any]:
@@ -43,7 +81,7 @@ def load_state(
             about = json.loads((file.metadata() or {})["about"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: not a readable training state ({error}); remove it to start over") from None
+        raise _unreadable(path, error) from None
     mine = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     try:
         model.load_state_dict(mine)
@@ -53,7 +91,7 @@ def load_state(
         average[name].copy_(tensors[f"average.{name}"])
     for name, parameter in model.named_parameters():
         values = {
-            k.split(".")[1]: v.to(parameter.device) if v.dim() else v
+            k.split(".")[1]: v.to(parameter.device)  # the count of steps too: the fused optimiser wants it there
             for k, v in tensors.items()
             if k.startswith("optimiser.") and k.split(".", 2)[2] == name
         }

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muomni_core.audio.io import read_sound, write_wav
+from muomni_core.audio.wav import WavWriter, wav_header
 from muomni_core.errors import InputError, ShapeError
 
 TONE = (np.sin(np.arange(8000) * 0.05) * 0.5).astype(np.float32)
@@ -106,3 +107,72 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="folder"):
         write_wav(tmp_path / "no" / "a.wav", TONE)
     assert not list(tmp_path.iterdir())
+
+
+# --- written while it is being made
+
+
+def at_once(sound: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    write_wav(out, sound)
+    return out.getvalue()
+
+
+WHOLE = at_once(TONE)
+
+
+class Pipe(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
+def written(file: io.BytesIO, raw: bool = False) -> bytes:
+    writer = WavWriter(file, 16_000, raw=raw)
+    for start in range(0, len(TONE), 100):
+        writer.write(TONE[start : start + 100])
+    writer.finish()
+    assert writer.n_samples == len(TONE)
+    return file.getvalue()
+
+
+def test_a_file_written_in_parts_is_the_file_written_at_once():
+    assert written(io.BytesIO()) == WHOLE
+    behind = io.BytesIO(b"before")
+    behind.seek(0, io.SEEK_END)
+    assert written(behind) == b"before" + WHOLE
+
+
+def test_a_pipe_gets_a_header_that_says_to_the_end():
+    whole = written(Pipe())
+    assert whole[4:8] == whole[40:44] == b"\xff" * 4
+    assert whole[44:] == WHOLE[44:]
+    assert np.allclose(read_sound(whole), TONE, atol=1e-4)
+    assert soundfile.read(io.BytesIO(whole))[0].shape == TONE.shape
+
+
+def test_raw_samples_have_no_header():
+    assert written(Pipe(), raw=True) == written(io.BytesIO(), raw=True) == WHOLE[44:]
+
+
+def test_sound_is_there_as_soon_as_it_is_written(tmp_path):
+    with open(tmp_path / "a.wav", "wb") as file:
+        writer = WavWriter(file, 16_000)
+        assert (tmp_path / "a.wav").stat().st_size == 0
+        writer.write(TONE[:10])
+        assert (tmp_path / "a.wav").stat().st_size == 64
+
+
+def test_a_file_that_is_added_to_is_not_gone_back_in(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"mine")
+    with open(tmp_path / "a.wav", "ab") as file:
+        writer = WavWriter(file, 16_000)
+        writer.write(TONE)
+        writer.finish()
+    assert (tmp_path / "a.wav").read_bytes() == b"mine" + wav_header(None, 16_000) + WHOLE[44:]
+
+
+def test_no_nonsense_is_streamed():
+    with pytest.raises(InputError, match="not numbers"):
+        WavWriter(io.BytesIO(), 16_000).write(np.array([np.inf]))
+    with pytest.raises(ValueError, match="too many"):
+        wav_header(1 << 31, 16_000)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +14,16 @@ from typer.testing import CliRunner, Result
 from muomni_cli.app import app
 from muomni_core.audio.io import read_sound, write_wav
 from muomni_core.errors import InputError
+from muomni_core.model.hearing import Heard
+from muomni_core.model.speaking import Said, Word
+from muomni_core.model.word_times import HeardWord
 
 
 class FakeOmni:
     """The interface of MuOmni; says what it was asked."""
 
     voices = ("slt", "kathleen")
+    vocoders = ("neural", "griffin-lim")
     config = SimpleNamespace(
         codec=SimpleNamespace(codebook_size=1024, n_codebooks=2, stride=2),
         mel=SimpleNamespace(hop_length=160, sample_rate=16_000),
@@ -38,16 +43,25 @@ class FakeOmni:
     def ask_stream(self, *args: Any, **settings: Any) -> Iterator[str]:
         yield from self.ask(*args, **settings).partition(" ")
 
-    def transcribe(self, source: Any) -> str:
-        self.calls.append({"transcribe": source})
-        sound = source[0] if isinstance(source, tuple) else read_sound(source)
-        return f"{len(sound)} samples"
+    def listen(self, source: Any, **options: Any) -> Heard:
+        self.calls.append({"listen": source} | options)
+        n_samples = len(read_sound(source))
+        words = [HeardWord(str(n_samples), 0.0, 0.5, 0.75), HeardWord("samples", 0.5, 1.0, 0.75)]
+        return Heard(words, n_samples / 16_000)
 
-    def speak(self, text: str, voice: str | None = None, vocoder: str | None = None, **settings: Any) -> Any:
-        self.calls.append({"text": text, "voice": voice, "vocoder": vocoder} | settings)
-        if "\N{THUMBS UP SIGN}" in text:
-            raise InputError("nothing in this text can be spoken")
-        return np.full(160 * len(text), 0.25, np.float32), 16_000
+    def speak_pieces(
+        self, text: str | Iterable[str], voice: str | None = None, vocoder: str | None = None, **settings: Any
+    ) -> Iterator[Said]:
+        """A hundredth of a second for each character and a piece for each part of the text."""
+        call = {"text": "", "voice": voice, "vocoder": vocoder} | settings
+        self.calls.append(call)
+        for part in [text] if isinstance(text, str) else text:
+            begun = len(call["text"]) / 100
+            call["text"] += part
+            if "\N{THUMBS UP SIGN}" in part:
+                raise InputError("nothing in this text can be spoken")
+            words = [Word(m[0], begun + m.start() / 100, begun + m.end() / 100) for m in re.finditer(r"\w+", part)]
+            yield Said(np.full(160 * len(part), 0.25, np.float32), words, 1.0)
 
     def encode_sound(self, sound: np.ndarray) -> np.ndarray:
         return np.zeros((-(-len(sound) // 320), 2), np.int64)

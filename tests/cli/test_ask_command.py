@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from fake_muomni import FakeOmni, make_wav, refused, run
 
 from muomni_core.audio.io import read_sound
+from muomni_core.errors import InputError
+from muomni_core.model.speaking import Said
 
 
 def asked(omni: FakeOmni) -> str | None:
@@ -119,6 +125,35 @@ def test_the_answer_is_spoken_too(omni: FakeOmni) -> None:
     assert result.stdout == "You asked: hi\n"
     assert len(read_sound("a.wav")) == 160 * len("You asked: hi")
     assert omni.calls[1]["voice"] == "kathleen"
+
+
+def test_the_answer_is_spoken_while_it_is_thought_of(omni: FakeOmni, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = threading.Event()
+
+    def think(**_: Any) -> Iterator[str]:
+        yield "First. "
+        assert spoken.wait(10)  # the second sentence comes after the first is in the file
+        yield "Second."
+
+    def speak(text: Iterable[str], **_: Any) -> Iterator[Said]:
+        for _ in text:
+            yield Said(np.full(160, 0.25, np.float32), [], 1.0)
+            spoken.set()
+
+    monkeypatch.setattr(omni, "ask_stream", think)
+    monkeypatch.setattr(omni, "speak_pieces", lambda text, **_: speak(text))
+    assert run("ask", "hi", "--speak", "a.wav").stdout == "First. Second.\n"
+    assert len(read_sound("a.wav")) == 320
+
+
+def test_an_answer_that_fails_leaves_no_recording(omni: FakeOmni, monkeypatch: pytest.MonkeyPatch) -> None:
+    def think(**_: Any) -> Iterator[str]:
+        yield "First. "
+        raise InputError("no more")
+
+    monkeypatch.setattr(omni, "ask_stream", think)
+    refused(run("ask", "hi", "--speak", "a.wav"), "no more")
+    assert not list(Path().iterdir())
 
 
 def test_an_existing_recording_is_kept_unless_forced(omni: FakeOmni) -> None:

@@ -17,7 +17,18 @@ from muomni_cli.app import Dispatcher, app
 from muomni_core import __version__
 from muomni_core.errors import InputError
 
-COMMANDS = ["ask", "transcribe", "speak", "codec", "codec encode", "codec decode", "inspect-shapes", "train", "eval"]
+COMMANDS = [
+    "ask",
+    "transcribe",
+    "speak",
+    "codec",
+    "codec encode",
+    "codec decode",
+    "inspect-shapes",
+    "train",
+    "recipes",
+    "eval",
+]
 HEAVY = ("torch", "torchaudio", "torchvision", "numpy", "soundfile", "PIL", "tokenizers", "pydantic", "rich")
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from muomni_core.text.spoken import ALPHABET, ctc_text, sentences, spoken
+from muomni_core.text.spoken import ALPHABET, ctc_text, spoken
 
 CASES = {
     # numbers
@@ -200,58 +200,8 @@ def test_ctc_text_puts_numbers_in_words():
     assert ctc_text("It's 3:45, Mr. Well-Known!") == "it's three forty five mister well known"
 
 
-@pytest.mark.parametrize(
-    ("text", "pieces"),
-    [
-        ("Hello there. How are you? Fine!", ["Hello there.", "How are you?", "Fine!"]),
-        ("Dr. Smith has 3.5 apples. He eats.", ["Dr. Smith has 3.5 apples.", "He eats."]),
-        ("J. K. Rowling wrote it. I read it.", ["J. K. Rowling wrote it.", "I read it."]),
-        ("At 5 p.m. we left. At 6 p.m. He came.", ["At 5 p.m. we left.", "At 6 p.m.", "He came."]),
-        ("In the U.S. Army. I am in the U.S. It is big.", ["In the U.S. Army.", "I am in the U.S.", "It is big."]),
-        ('"Stop!" he said. "Why?"', ['"Stop!"', "he said.", '"Why?"']),
-        ("lower case. so is this", ["lower case.", "so is this"]),
-        ("Title\n\nText here", ["Title", "Text here"]),
-        ("List:\n1. First\n2. Second", ["List:", "1. First", "2. Second"]),
-        ("Wait... what? !!! ...", ["Wait...", "what?"]),
-        ("See e.g. page 5, No. 7. Done.", ["See e.g. page 5, No. 7.", "Done."]),
-        ("", []),
-        ("?! \U0001f600", []),
-    ],
-)
-def test_sentences(text, pieces):
-    assert sentences(text) == pieces
-
-
-def test_a_long_sentence_is_cut_at_clauses_and_says_the_same():
-    text = "I went to the market, where I bought apples, and then, because it was late, I walked home in the rain, " * 5
-    pieces = sentences(text.strip(", ") + ".")
-    assert all(20 < len(spoken(piece).text) <= 200 for piece in pieces)
-    assert all(piece.endswith((",", ".")) for piece in pieces)
-    assert ctc_text(" ".join(pieces)) == ctc_text(text)
-
-
-@pytest.mark.parametrize("text", ["a" * 1000, "7" * 300, "word " * 300, "$1,234,567.89 " * 30])
-def test_every_piece_is_bounded(text):
-    pieces = sentences(text)
-    assert pieces
-    assert all(0 < len(spoken(piece).text) <= 200 for piece in pieces)
-
-
-@settings(max_examples=60, deadline=None)
-@given(WRITTEN, st.sampled_from([40, 200]))
-def test_sentences_lose_nothing_that_is_written(written, limit):
-    pieces = sentences(written, limit)
-    assert all(spoken(piece).text for piece in pieces)
-    assert all(len(spoken(piece).text) <= limit or len(piece) == 1 for piece in pieces)
-    squeezed, position = "".join(written.split()), 0
-    for piece in pieces:  # each is a part of the text, in its order
-        part = "".join(piece.split())
-        position = squeezed.index(part, position) + len(part)
-
-
 @pytest.mark.parametrize("unit", [*"a1(-'$ \n", "1/", "1,", "A ", "a.", "x@", "www.", "I."])
 def test_no_input_takes_more_than_linear_time(unit):
     start = time.process_time()
     spoken(unit * 5_000)
-    sentences(unit * 500)
     assert time.process_time() - start < 5

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from muomni_core.errors import CheckpointError, MuOmniError
 from muomni_core.training import loop
-from muomni_core.training.loop import Loss, Progress, learning_rate, train, use_bf16
+from muomni_core.training.loop import Loss, Progress, RunState, learning_rate, train, use_bf16
 from muomni_core.training.recipe import TrainConfig, load_recipe
 from muomni_core.training.run import build_context
+from muomni_core.training.run_key import RunKey
 from muomni_core.training.stages import stage_class
 from muomni_core.weights import SHIPPED
 
@@ -55,7 +56,7 @@ def config(**changes: Any) -> TrainConfig:
 def go(stage: Any, path: Path, settings: TrainConfig, **more: Any) -> list[tuple[int, dict[str, float]]]:
     """Trains; returns what was shipped."""
     shipped: list[tuple[int, dict[str, float]]] = []
-    train(stage, settings, path, ship=lambda step, metrics, _: shipped.append((step, metrics)), **more)
+    train(stage, settings, path, ship=lambda at: shipped.append((at.step, at.metrics)), **more)
     return shipped
 
 
@@ -111,9 +112,9 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
-    go(Toy(), tmp_path / "state", config(), run_key="one", stop_after=2)
-    with pytest.raises(MuOmniError, match=r"another run \(one\); give another --out"):
-        go(Toy(), tmp_path / "state", config(), run_key="two")
+    go(Toy(), tmp_path / "state", config(), key=RunKey(data_print="one"), stop_after=2)
+    with pytest.raises(MuOmniError, match=r'another run \(.*fingerprint was "one", is "two"\); give another --out'):
+        go(Toy(), tmp_path / "state", config(), key=RunKey(data_print="two"))
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ def test_only_better_weights_are_shipped(tmp_path: Path) -> None:
 def test_averaged_weights_are_shipped_and_the_own_ones_trained_on(tmp_path: Path) -> None:
     stage, seen = Toy(), []
 
-    def ship(step: int, metrics: dict[str, float], hours: float) -> None:
+    def ship(_: RunState) -> None:
         seen.append({k: v.clone() for k, v in stage.model.state_dict().items()})
 
     train(stage, config(ema=0.9, validate_every=6), tmp_path / "state", ship=ship)

@@ -57,6 +57,7 @@ def test_a_recipe_that_is_not_there_says_which_are(tmp_path: Path) -> None:
         ("steps = 3", "unknown section 'steps'; there are: model, data, train"),
         ("[train]\nstep = 3", "no option 'step'; there are: .*steps"),
         ("[train]\nsteps = 'many'", "steps should be of type int, got 'many'"),
+        ("[train]\nsave_every = 0", "save_every must be at least 1, got 0"),
         ("[train]\nlr = 'slow'", "lr should be of type float"),
         ("[model]\nwidth = 'wide'", "width should be of type int"),
         ("[model]\nheads = 3", r"\[model\]: no option 'heads'"),

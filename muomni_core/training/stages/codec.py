@@ -55,6 +55,15 @@ class Stage:
             rows.append(torch.nn.functional.pad(piece, (0, 0, 0, crop - len(piece)), value=-11.5))
         return torch.stack(rows)
 
+    @torch.no_grad()
+    def prepare(self, batches: list[Tensor]) -> None:
+        """Codebooks begin from all micro-batches of the first step, not from the first of them alone."""
+        if len(batches) == 1 or all(bool(book.started) for book in self.model.codebooks):
+            return
+        self.model(torch.cat(batches).to(next(self.model.parameters()).device))
+        for book in self.model.codebooks:
+            book._pending.clear()  # these rows come again, and count then
+
     def loss(self, mel: Tensor) -> Loss:
         mel_hat, _, commitment = self.model(mel)
         loss, _ = codec_loss(mel, mel_hat, commitment, self.weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -95,18 +96,35 @@ class Stage:
 
     def loss(self, batch: Batch) -> Loss:
         """Both sides at once: each sees the other as a constant, so one optimiser serves both."""
-        options, discriminators = self.options, self.model.discriminators
-        made = self.vocoder(batch.mel)
-        loss = spectral_loss(made, batch.sound)
-        loss = loss + options.mel_weight * (log_mel(made) - batch.real_mel).abs().mean()
+        made, n_rows = self.vocoder(batch.mel), len(batch.mel)
+        loss = self._likeness(made, batch.sound, batch.real_mel)
         if batch.adversarial:
-            real = discriminators(batch.sound)
-            judged = discriminator_loss(real, discriminators(made.detach()))
-            discriminators.requires_grad_(False)
-            verdict, matching = generator_loss(real, discriminators(made))
-            discriminators.requires_grad_(True)
-            loss = loss + options.adversarial_weight * verdict + options.matching_weight * matching + judged
-        return Loss(loss * len(batch.mel), len(batch.mel), batch.sound.numel() / 16_000)
+            loss = loss + self._judgement(made, batch.sound)
+        return Loss(loss * n_rows, n_rows, batch.sound.numel() / 16_000)
+
+    def embed(self, batch: Batch) -> tuple[Tensor]:
+        return (self.vocoder(batch.mel),)
+
+    def joint_losses(self, embedded: list[tuple[Tensor, ...]], batches: list[Batch]) -> Iterator[Loss]:
+        """Spectral convergence is a ratio over all rows of a step; the judges, which need the memory, see a part each."""
+        made, sound = torch.cat([m for (m,) in embedded]), torch.cat([b.sound for b in batches])
+        likeness = self._likeness(made, sound, torch.cat([b.real_mel for b in batches]))
+        yield Loss(likeness * len(sound), len(sound), sound.numel() / 16_000)
+        for (part,), batch in zip(embedded, batches, strict=True):
+            if batch.adversarial:
+                yield Loss(self._judgement(part, batch.sound) * len(part), 0.0, 0.0)
+
+    def _likeness(self, made: Tensor, sound: Tensor, real_mel: Tensor) -> Tensor:
+        return spectral_loss(made, sound) + self.options.mel_weight * (log_mel(made) - real_mel).abs().mean()
+
+    def _judgement(self, made: Tensor, sound: Tensor) -> Tensor:
+        options, discriminators = self.options, self.model.discriminators
+        real = discriminators(sound)
+        judged = discriminator_loss(real, discriminators(made.detach()))
+        discriminators.requires_grad_(False)
+        verdict, matching = generator_loss(real, discriminators(made))
+        discriminators.requires_grad_(True)
+        return options.adversarial_weight * verdict + options.matching_weight * matching + judged
 
     def after_step(self) -> None:
         pass
