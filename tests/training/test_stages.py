@@ -156,9 +156,8 @@ def test_the_words_that_an_answer_adds_are_said_of_its_picture(micro_weights: Pa
     assert stage.tokenizer.decode(said).split() == ["red", "boat"]
     assert stage._words_said(dataclasses.replace(item, question="Is there a dog?", answer="Yes, there is a dog.")) == []
     batch = stage.batch(0)
-    assert len(batch.said) == len(batch.said_of) > 0
-    n_pictures = len(batch.picture_frames) // (1 + stage.projector.picture_grid**2)
-    assert int(batch.said_of.max()) < n_pictures
+    assert len(batch.said) == int(batch.n_said.sum()) > 0
+    assert len(batch.n_said) == len(batch.picture_frames) // (1 + stage.projector.picture_grid**2)
 
 
 # --- the Talker

@@ -90,8 +90,8 @@ class Batch:
     targets: Tensor  # (B, T), -100 outside answers
     picture_frames: Tensor  # (N, 128)
     sound_frames: Tensor  # (M, 192)
-    said_of: Tensor  # (W,) which picture of the batch each of these words is said of
-    said: Tensor  # (W,) tokens of the words that answers about pictures add to their questions
+    said: Tensor  # (W,) tokens of the words that answers about pictures add to their questions, picture after picture
+    n_said: Tensor  # (pictures,) how many of them are said of each
 
 
 class OmniModel(nn.Module):
@@ -257,8 +257,8 @@ class Stage:
             pad_sequence(targets, batch_first=True, padding_value=-100),
             torch.cat(seen) if seen else torch.zeros(0, 128),
             torch.cat(heard) if heard else torch.zeros(0, 192),
-            torch.tensor([n for n, ids in enumerate(words_said) for _ in ids], dtype=torch.long),
             torch.tensor([i for ids in words_said for i in ids], dtype=torch.long),
+            torch.tensor([len(ids) for ids in words_said], dtype=torch.long),
         )
 
     def _words_said(self, item: Item) -> list[int]:
@@ -300,7 +300,7 @@ class Stage:
         n_frames = 1 + self.projector.picture_grid**2
         projected = model.vision_projector(batch.picture_frames.view(-1, n_frames, batch.picture_frames.shape[1]))
         logits = model.thinker.logits(model.thinker.norm(projected.mean(1))).float()
-        return F.cross_entropy(logits[batch.said_of], batch.said, reduction="sum")
+        return F.cross_entropy(logits.repeat_interleave(batch.n_said, 0), batch.said, reduction="sum")
 
     def after_step(self) -> None:
         pass

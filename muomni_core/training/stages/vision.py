@@ -4,6 +4,7 @@ and, because that alone is slow with few pictures, which of some thousand words 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,7 +40,7 @@ class Options:
     cutmix: float = 0.3  # share of batches
     caption_weight: float = 1.0  # of the contrastive loss within the batch
     naming_weight: float = 1.0  # of the contrastive loss over labels
-    offered: int = 96  # labels to choose from in a batch
+    offered: int = 96  # labels to choose from besides those of the batch
     min_tagged: int = 4  # pictures that a tag is true of, or it is none
     smoothing: float = 0.1  # share of each tag target that is spread over all tags
     val_pictures: int = 1500
@@ -51,8 +52,9 @@ class Batch:
     captions: Tensor  # (B, L)
     caption_lengths: Tensor  # (B,)
     groups: Tensor  # (B,) pictures of one label are of one group
-    offered: Tensor  # (L,) the labels to choose from: those of the batch and some others
-    placed: Tensor  # (B,) the label's place in `offered`, -1 where there is none
+    labels: Tensor  # (B,), -1 where there is none
+    others: Tensor  # (L,) labels to choose from besides
+    wording: int  # of LABEL_TEXTS
     tags: Tensor  # (B, n_tags) shares that sum to one, or to zero where nothing is known
     mixed: bool  # two pictures in one have no one caption
 
@@ -167,37 +169,54 @@ class Stage:
             labels.append(self.label_index[label] if label else -1)
             choice = int(torch.randint(len(row.captions), ())) if row.captions else 0
             captions.append(row.captions[choice] if row.captions else self.label_caption(label))
-        groups = torch.tensor([k if k >= 0 else len(self.labels) + n for n, k in enumerate(labels)])
+        groups = torch.tensor(
+            [k if k >= 0 else len(self.labels) + i for k, i in zip(labels, picked, strict=True)], dtype=torch.long
+        )
         # The text tower reads some hundred labels as long as the encoder sees fifty pictures: some will do.
-        present = sorted({k for k in labels if k >= 0})
-        others = [k for k in torch.randperm(len(self.labels)).tolist() if k not in present]
-        offered = torch.tensor(present + others[: max(0, self.options.offered - len(present))])
-        placed = torch.tensor([present.index(k) if k >= 0 else -1 for k in labels])
+        others = torch.randperm(len(self.labels))[: self.options.offered]
+        wording = int(torch.randint(len(LABEL_TEXTS), ()))
         pixels = normalise(torch.stack(images))
         tags = torch.stack([self._tag_shares(self.pictures.rows[i]) for i in picked])
         mixed = bool(torch.rand(()) < self.options.cutmix)
         if mixed:
             pixels, share = cutmix(pixels)
             tags = share * tags + (1 - share) * tags.flip(0)
-        return Batch(pixels, *self.tokens(captions), groups, offered, placed, tags, mixed)
+        return Batch(pixels, *self.tokens(captions), groups, torch.tensor(labels), others, wording, tags, mixed)
 
     def loss(self, batch: Batch) -> Loss:
-        vision, n_rows = self.vision, len(batch.images)
-        pooled = vision.pool(vision.encoder(batch.images))
-        loss = self._tag_loss(self.model.tag_head(pooled), batch.tags) / n_rows
-        if not batch.mixed:
-            image = vision.image_embedding(pooled)
-            text = vision.text_embedding(batch.captions, batch.caption_lengths)
-            loss = loss + self.options.caption_weight * contrastive_loss(image, text, vision.scale(), batch.groups)
-            if bool((batch.placed >= 0).any()):
-                ids, lengths = self.label_ids[int(torch.randint(len(LABEL_TEXTS), ()))]
-                names = vision.text_embedding(ids[batch.offered], lengths[batch.offered])
-                logits = vision.scale() * image @ names.T
-                naming = F.cross_entropy(
-                    logits, batch.placed, ignore_index=-1, reduction="sum", label_smoothing=self.options.smoothing
-                )
-                loss = loss + self.options.naming_weight * naming / n_rows
-        return Loss(loss * n_rows, n_rows, n_rows)
+        (loss,) = self.joint_losses([self.embed(batch)], [batch])
+        return loss
+
+    def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the loss needs of each row: pooled pictures (B, 256), unit vectors of captions (B, 128)."""
+        pooled = self.vision.pool(self.vision.encoder(batch.images))
+        return pooled, self.vision.text_embedding(batch.captions, batch.caption_lengths)
+
+    def joint_losses(self, embedded: list[tuple[Tensor, Tensor]], batches: list[Batch]) -> Iterator[Loss]:
+        """One loss over all micro-batches of a step: each row is told apart from those of the others too."""
+        vision, options = self.vision, self.options
+        pooled, captions = (torch.cat(parts) for parts in zip(*embedded, strict=True))
+        tags, groups, labels = (torch.cat([getattr(b, name) for b in batches]) for name in ("tags", "groups", "labels"))
+        loss = self._tag_loss(self.model.tag_head(pooled), tags)
+        whole = torch.tensor([not b.mixed for b in batches for _ in b.images])  # a mix of two has no one caption
+        if whole.any():
+            image = vision.image_embedding(pooled[whole])
+            contrast = contrastive_loss(image, captions[whole], vision.scale(), groups[whole])
+            loss = loss + options.caption_weight * contrast * len(image)
+            loss = loss + options.naming_weight * self._naming_loss(image, labels[whole], batches)
+        yield Loss(loss, len(pooled), len(pooled))
+
+    def _naming_loss(self, image: Tensor, labels: Tensor, batches: list[Batch]) -> Tensor:
+        """Summed cross-entropy of each labelled picture's label among those of the step and some others."""
+        labelled = labels >= 0
+        if not labelled.any():
+            return image.new_zeros(())
+        offered = torch.cat([labels[labelled], *(b.others for b in batches)]).unique()
+        ids, lengths = self.label_ids[batches[0].wording]
+        names = self.vision.text_embedding(ids[offered], lengths[offered])
+        logits = self.vision.scale() * image[labelled] @ names.T
+        right = torch.searchsorted(offered, labels[labelled])
+        return F.cross_entropy(logits, right, reduction="sum", label_smoothing=self.options.smoothing)
 
     def _tag_loss(self, logits: Tensor, tags: Tensor) -> Tensor:
         """Summed cross-entropy with the shares of the tags; pictures without any count nothing."""
