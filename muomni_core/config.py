@@ -33,9 +33,10 @@ class VisionConfig:
 
     image_size: int = 224
     patch_size: int = 16
-    stem_widths: tuple[int, ...] = (32, 64, 128)  # stride-2 convolutions before the last one, to `width`
+    stem_widths: tuple[int, ...] = (32, 64, 128)  # channels at 1/2, 1/4 and 1/8 of the picture's sides
+    stem_blocks: int = 2  # residual blocks at each size
     width: int = 192
-    depth: int = 8
+    depth: int = 4
     n_heads: int = 4
     dropout: float = 0.0  # augmentation does its work, at no cost
     out_width: int = 128
@@ -156,7 +157,7 @@ TINY = OmniConfig()
 MICRO = OmniConfig(
     name="micro",
     vision=VisionConfig(
-        stem_widths=(8, 8, 16), width=32, depth=1, n_heads=2, text_width=32, text_depth=1, text_heads=2
+        stem_widths=(8, 8, 16), stem_blocks=1, width=32, depth=1, n_heads=2, text_width=32, text_depth=1, text_heads=2
     ),
     audio=AudioConfig(stem_widths=(8, 8, 16), width=64, depth=1, n_heads=2, ffn_multiple=2),
     thinker=ThinkerConfig(depth=1, ffn_width=128),
@@ -169,7 +170,7 @@ MICRO = OmniConfig(
 # The specification's budget; depths are set so that each component counts within 10% of it.
 BASE = OmniConfig(
     name="base",
-    vision=VisionConfig(width=288, depth=9, n_heads=6),
+    vision=VisionConfig(width=288, depth=6, n_heads=6),
     audio=AudioConfig(width=288, depth=12, n_heads=6),
     thinker=ThinkerConfig(depth=12, ffn_width=640, n_experts=8),
     projector=ProjectorConfig(hidden=704),

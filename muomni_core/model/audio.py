@@ -105,6 +105,11 @@ class AudioEncoder(nn.Module):
 
         What stands beside a clip in a batch does not change its frames.
         """
+        frames, _, lengths = self.frames_and_middle(mel, lengths)
+        return frames, lengths
+
+    def frames_and_middle(self, mel: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, and what frames would be if the encoder ended in its middle: (frames, middle, lengths)."""
         check_shape("audio_encoder", mel, ("B", "T", self.config.n_mels))
         if lengths is None:
             lengths = torch.full((mel.shape[0],), mel.shape[1], device=mel.device)
@@ -112,9 +117,12 @@ class AudioEncoder(nn.Module):
         mask = length_mask(lengths, x.shape[1])[..., None].to(x.dtype)
         positions = torch.arange(x.shape[1], device=x.device)[None]
         angles = rotary_angles(positions, self.config.width // self.config.n_heads)
-        for block in self.blocks:
+        middle = x
+        for n, block in enumerate(self.blocks, start=1):
             x = block(x, mask, angles)
-        return self.out(x) * mask, lengths
+            if n == (len(self.blocks) + 1) // 2:
+                middle = x
+        return self.out(x) * mask, self.out(middle) * mask, lengths
 
     def ctc_logits(self, frames: Tensor) -> Tensor:
         """frames (B, F, 192) -> (B, S * F, 98): S slots of each frame, one after the other."""

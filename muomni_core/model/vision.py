@@ -15,17 +15,54 @@ from muomni_core.errors import ShapeError, check_shape
 from muomni_core.model.layers import TransformerBlock, length_mask, rotary_angles
 
 
-class ResidualConv(nn.Module):
-    """Two 3x3 convolutions about a residual path; group norm, so that a picture is normed by itself."""
+class GroupedBatchNorm(nn.BatchNorm2d):
+    """Batch norm whose statistics are of `group` pictures each ("ghost" batch norm, Hoffer 2017).
 
-    def __init__(self, channels: int):
-        super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(8, channels), nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(8, channels), nn.Conv2d(channels, channels, 3, padding=1)
+    So a step over accumulated micro-batches, or over several processes, equals one over the whole batch, as long as
+    each holds whole groups. In use the running statistics serve: a picture does not depend on its neighbours. Group
+    norm, which needs no such care, learned a third slower: label loss 4.96 against 4.63 after 14,000 pictures.
+    """
+
+    group = 16
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.gelu(self.norm1(x)))
-        return x + self.conv2(F.gelu(self.norm2(y)))
+        if not self.training or len(x) <= self.group:
+            return super().forward(x)
+        return torch.cat([super(GroupedBatchNorm, self).forward(part) for part in x.split(self.group)])
+
+
+class ResidualConv(nn.Module):
+    """Two 3x3 convolutions about a residual path (pre-activation, He 2016), the first with `stride`."""
+
+    def __init__(self, channels: int, out_channels: int, stride: int = 1):
+        super().__init__()
+        self.norm1 = GroupedBatchNorm(channels)
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride=stride, padding=1, bias=False)
+        self.norm2 = GroupedBatchNorm(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        same = channels == out_channels and stride == 1
+        self.skip = None if same else nn.Conv2d(channels, out_channels, 1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(x))
+        skipped = x if self.skip is None else self.skip(y)
+        return skipped + self.conv2(F.relu(self.norm2(self.conv1(y))))
+
+
+def conv_stem(widths: tuple[int, ...], width: int, n_blocks: int) -> nn.Sequential:
+    """Halvings to 1/16 of the picture's sides: a convolution, then `n_blocks` residual blocks at each size.
+
+    Most of the eye's arithmetic is here: with few pictures, convolutions learn several times faster than attention.
+    """
+    stem: list[nn.Module] = [nn.Conv2d(3, widths[0], 3, stride=2, padding=1, bias=False)]
+    for a, b in pairwise((*widths, width)):
+        stem.append(ResidualConv(a, b, stride=2))
+        stem += [ResidualConv(b, b) for _ in range(n_blocks - 1)]
+    for module in stem:
+        for conv in module.modules():
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    return nn.Sequential(*stem)
 
 
 class VisionEncoder(nn.Module):
@@ -34,17 +71,12 @@ class VisionEncoder(nn.Module):
     def __init__(self, config: VisionConfig):
         super().__init__()
         self.config = config
-        widths = (3, *config.stem_widths)
-        stem: list[nn.Module] = []
-        for a, b in pairwise(widths):
-            stem += [nn.Conv2d(a, b, 3, stride=2, padding=1), nn.GroupNorm(8, b), nn.GELU()]
-        stem.append(ResidualConv(widths[-1]))
-        stem.append(nn.Conv2d(widths[-1], config.width, 3, stride=2, padding=1))
-        self.stem = nn.Sequential(*stem)
-        if 2 ** len(widths) != config.patch_size:
+        if 2 ** (1 + len(config.stem_widths)) != config.patch_size:
             raise ShapeError(
-                f"vision_encoder: a stem of {len(widths)} halvings makes no {config.patch_size}-pixel patches"
+                f"vision_encoder: a stem of {1 + len(config.stem_widths)} halvings makes no "
+                f"{config.patch_size}-pixel patches"
             )
+        self.stem = conv_stem(config.stem_widths, config.width, config.stem_blocks)
         grid = config.image_size // config.patch_size
         self.positions = nn.Parameter(torch.randn(1, config.width, grid, grid) * 0.02)
         self.cls = nn.Parameter(torch.randn(1, 1, config.width) * 0.02)
@@ -52,6 +84,10 @@ class VisionEncoder(nn.Module):
             TransformerBlock(config.width, config.n_heads, 4 * config.width, config.dropout)
             for _ in range(config.depth)
         )
+        for block in self.blocks:  # at first they hand on what the stem sees
+            for last in (block.attention.out, block.mlp.down):
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, config.out_width)
 
@@ -60,7 +96,7 @@ class VisionEncoder(nn.Module):
         check_shape("vision_encoder", image, ("B", 3, "H", "W"))
         if image.shape[2] % self.config.patch_size or image.shape[3] % self.config.patch_size:
             raise ShapeError(f"vision_encoder: sides must be multiples of 16, got {tuple(image.shape)}")
-        x = self.stem(image)
+        x = self.stem(image.contiguous(memory_format=torch.channels_last))
         positions: Tensor = self.positions
         if x.shape[2:] != positions.shape[2:]:
             positions = F.interpolate(positions, x.shape[2:], mode="bicubic", align_corners=False)

@@ -11,7 +11,7 @@ from torch import nn
 
 from muomni_core.config import MICRO
 from muomni_core.errors import ShapeError
-from muomni_core.model.vision import VisionModel, contrastive_loss, picture_tokens
+from muomni_core.model.vision import GroupedBatchNorm, VisionModel, contrastive_loss, picture_tokens
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_patches_come_row_by_row_behind_cls(model):
     encoder = model.encoder
     encoder.blocks = nn.ModuleList()  # without attention and norms a patch says what stands in its place
     for n, layer in enumerate(encoder.stem):
-        if isinstance(layer, nn.GroupNorm):
+        if isinstance(layer, GroupedBatchNorm):
             encoder.stem[n] = nn.Identity()
     for name, parameter in encoder.stem.named_parameters():  # a blur: what is nearest weighs most
         nn.init.constant_(parameter, 0.1 if name.endswith("weight") else 0.0)
@@ -169,3 +169,22 @@ def test_one_batch_is_learned_by_heart(model):
     near = model.image_embedding(model.pool(model.encoder(images))) @ model.text_embedding(ids, lengths).T
     assert near.argmax(1).tolist() == list(range(6)) == near.argmax(0).tolist()
     assert float(model.scale().detach()) <= 100.0
+
+
+def test_batch_norm_in_groups_is_the_same_whole_or_in_micro_batches():
+    norm = GroupedBatchNorm(8).train()
+    again = GroupedBatchNorm(8).train()
+    images = torch.randn(3 * norm.group, 8, 4, 4, generator=torch.Generator().manual_seed(2))
+    whole = norm(images)
+    parts = torch.cat([again(images[: 2 * norm.group]), again(images[2 * norm.group :])])
+    assert torch.allclose(whole, parts, atol=1e-6)
+    for name, value in norm.state_dict().items():
+        assert torch.allclose(value, again.state_dict()[name]), name
+
+
+def test_the_encoder_begins_as_its_stem(model):
+    images = pictures(2, 64)
+    blocks, model.encoder.blocks = model.encoder.blocks, nn.ModuleList()
+    without = model.encoder(images)
+    model.encoder.blocks = blocks
+    assert torch.allclose(model.encoder(images), without, atol=1e-6)

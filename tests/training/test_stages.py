@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,17 @@ def test_naming_falls_to_chance_without_the_picture(micro_weights: Path) -> None
         stage.model.vision_projector.out_norm.weight.zero_()
     frames = [torch.from_numpy(stage.val_frames[i, 0].astype(np.float32)) for i in range(6)]
     assert len({stage.answer("What do you see?", f) for f in frames}) == 1
+
+
+def test_the_words_that_an_answer_adds_are_said_of_its_picture(micro_weights: Path) -> None:
+    stage = build("omni", micro_weights)
+    item = stage.items[0]
+    said = stage._words_said(dataclasses.replace(item, question="Is there a dog?", answer="No, there is a red boat."))
+    assert stage.tokenizer.decode(said).split() == ["red", "boat"]
+    assert stage._words_said(dataclasses.replace(item, question="Is there a dog?", answer="Yes, there is a dog.")) == []
+    batch = stage.batch(0)
+    assert len(batch.said) == int(batch.n_said.sum()) > 0
+    assert len(batch.n_said) == len(batch.picture_frames) // (1 + stage.projector.picture_grid**2)
 
 
 # --- the Talker

@@ -31,6 +31,7 @@ class Options:
     clear: list[str] = field(default_factory=list)  # sources that come alone, undisturbed, in the first `clear_steps`
     clear_steps: int = 0
     augment: float = 1.0
+    middle_weight: float = 0.3  # of the CTC loss in the encoder's middle
     val_clips: int = 150
 
 
@@ -101,12 +102,19 @@ class Stage:
         return Batch(mel, lengths, flat, torch.tensor([len(t) for t in targets]))
 
     def loss(self, batch: Batch) -> Loss:
-        frames, lengths = self.model(batch.mel, batch.lengths)
+        """CTC at the end and, with a smaller weight, in the middle (InterCTC, Lee & Watanabe 2021)."""
+        frames, middle, lengths = self.model.frames_and_middle(batch.mel, batch.lengths)
+        share = self.options.middle_weight
+        total = (1 - share) * self._ctc(frames, lengths, batch)
+        if share:
+            total = total + share * self._ctc(middle, lengths, batch)
+        return Loss(total, float(batch.target_lengths.sum()), float(batch.lengths.sum()) / 100)
+
+    def _ctc(self, frames: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
         logprobs = self.model.ctc_logits(frames).float().log_softmax(-1).transpose(0, 1)
-        total = nn.functional.ctc_loss(
+        return nn.functional.ctc_loss(
             logprobs, batch.targets, lengths * self.n_slots, batch.target_lengths, blank=BLANK, reduction="sum"
         )
-        return Loss(total, float(batch.target_lengths.sum()), float(batch.lengths.sum()) / 100)
 
     def after_step(self) -> None:
         pass

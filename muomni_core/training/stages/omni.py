@@ -34,7 +34,7 @@ from muomni_core.data.sampling import RowSampler, evenly
 from muomni_core.data.words import with_article
 from muomni_core.errors import DataError
 from muomni_core.evaluation.answers import key_words, said_share, word_overlap
-from muomni_core.evaluation.metrics import named, words
+from muomni_core.evaluation.metrics import WORD, named, words
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.thinker import Projector, Thinker
@@ -63,6 +63,7 @@ class Options:
     shares: dict[str, float] = field(
         default_factory=lambda: {"picture": 0.5, "scene": 0.15, "text": 0.25, "sound": 0.1}
     )
+    words_weight: float = 0.3  # of the loss that the picture's frames themselves say the answer's words
     begin: str = "thinker"  # the stage whose Thinker this starts from; "" starts from nothing
     val_pictures: int = 120
     val_questions: int = 60  # of text rows
@@ -89,6 +90,8 @@ class Batch:
     targets: Tensor  # (B, T), -100 outside answers
     picture_frames: Tensor  # (N, 128)
     sound_frames: Tensor  # (M, 192)
+    said: Tensor  # (W,) tokens of the words that answers about pictures add to their questions, picture after picture
+    n_said: Tensor  # (pictures,) how many of them are said of each
 
 
 class OmniModel(nn.Module):
@@ -228,8 +231,10 @@ class Stage:
         return self._collate(items, pictures, sounds)
 
     def _collate(self, items: list[Item], pictures: list[Tensor | None], sounds: list[Tensor | None]) -> Batch:
-        rows, targets = [], []
+        rows, targets, words_said = [], [], []
         for item, picture, sound in zip(items, pictures, sounds, strict=True):
+            if picture is not None:
+                words_said.append(self._words_said(item))
             ids: list[int] = []
             wanted: list[int] = []
             for n, (question, answer) in enumerate([*item.turns, (item.question, item.answer)]):
@@ -252,9 +257,25 @@ class Stage:
             pad_sequence(targets, batch_first=True, padding_value=-100),
             torch.cat(seen) if seen else torch.zeros(0, 128),
             torch.cat(heard) if heard else torch.zeros(0, 192),
+            torch.tensor([i for ids in words_said for i in ids], dtype=torch.long),
+            torch.tensor([len(ids) for ids in words_said], dtype=torch.long),
         )
 
+    def _words_said(self, item: Item) -> list[int]:
+        """Tokens of the words that the answer adds to its question, without yes and no."""
+        wanted = key_words(item.question, item.answer) - {"yes", "no", "not"}
+        ids, spans = self.tokenizer.encode_with_offsets(item.answer)
+        inside = [m.span() for m in WORD.finditer(item.answer.lower()) if m[0] in wanted]
+        return [i for i, (start, end) in zip(ids, spans, strict=True) if any(a < end and start < b for a, b in inside)]
+
     def loss(self, batch: Batch) -> Loss:
+        total, n_targets = self._answer_loss(batch)
+        if self.options.words_weight and len(batch.said):
+            total = total + self.options.words_weight * self._words_loss(batch)
+        return Loss(total + n_targets * self.model.thinker.balance_loss(), n_targets, len(batch.ids))
+
+    def _answer_loss(self, batch: Batch) -> tuple[Tensor, float]:
+        """Summed cross-entropy of the answers' tokens, and how many they are."""
         model = self.model
         embeddings = fuse(
             model.thinker,
@@ -267,9 +288,19 @@ class Stage:
         hidden = model.thinker(embeddings)  # padded on the right: nobody before looks there
         answers = batch.targets >= 0
         logits = model.thinker.logits(hidden[answers]).float()
-        total = F.cross_entropy(logits, batch.targets[answers], reduction="sum")
-        n_targets = float(answers.sum())
-        return Loss(total + n_targets * model.thinker.balance_loss(), n_targets, len(batch.ids))
+        return F.cross_entropy(logits, batch.targets[answers], reduction="sum"), float(answers.sum())
+
+    def _words_loss(self, batch: Batch) -> Tensor:
+        """Summed cross-entropy of the words said of each picture, read off its projected frames by the Thinker's head.
+
+        In training alone: it brings what the eye sees near the words for it, from where the Thinker has only to copy
+        it. Without it the answers' loss sat on a plateau of likely words for whatever picture.
+        """
+        model = self.model
+        n_frames = 1 + self.projector.picture_grid**2
+        projected = model.vision_projector(batch.picture_frames.view(-1, n_frames, batch.picture_frames.shape[1]))
+        logits = model.thinker.logits(model.thinker.norm(projected.mean(1))).float()
+        return F.cross_entropy(logits.repeat_interleave(batch.n_said, 0), batch.said, reduction="sum")
 
     def after_step(self) -> None:
         pass
@@ -308,8 +339,8 @@ class Stage:
         total = n_tokens = 0.0
         for first in range(0, len(known), 16):
             items, pictures = map(list, zip(*known[first : first + 16], strict=True))
-            loss = self.loss(self._collate(items, pictures, [None] * len(items)))
-            total, n_tokens = total + float(loss.total), n_tokens + loss.weight
+            loss, n_targets = self._answer_loss(self._collate(items, pictures, [None] * len(items)))
+            total, n_tokens = total + float(loss), n_tokens + n_targets
         return total / max(1.0, n_tokens)
 
     def _ask_about_pictures(self, right: dict[str, list[float]], known: list[tuple[Item, Tensor | None]]) -> None:
