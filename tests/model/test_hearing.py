@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from types import SimpleNamespace
 from typing import Any
@@ -189,7 +190,7 @@ def test_joined_stretches_say_what_the_whole_says(seed: int, overlap: int, deaf:
     edges = [0, *cuts, len(whole)]
     parts = [
         stretch(whole, max(0, a - overlap // 2), min(len(whole), b + overlap // 2), deaf, chance)
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in itertools.pairwise(edges)
     ]
     made = list(joined(parts))
     assert [one.end for one in made[:-1]] == [other.start for other in made[1:]]

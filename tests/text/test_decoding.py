@@ -59,7 +59,9 @@ def test_the_beam_sums_over_all_paths(n_slots: int, seed: int) -> None:
     assert found[0][1] in [tidy(list(said)) for said, chance in sums.items() if chance > best * 0.999]
     assert len(found) == len(sums)
     scores = sorted((math.log(chance) for chance in sums.values()), reverse=True)
-    assert [score - found[0][0] for score, _ in found] == pytest.approx([score - scores[0] for score in scores], abs=1e-3)
+    assert [score - found[0][0] for score, _ in found] == pytest.approx(
+        [score - scores[0] for score in scores], abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("text", ["hello all", "add", "a", "don't"])

@@ -25,6 +25,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "audio": {"seconds": "4.0"},
     "thinker": {"batch": "3"},
     "omni": {"batch": "3", "n_scenes": "4", "n_text": "40"},
+    "vision": {"batch": "16"},
     "talker": {"seconds": "4.0", "model.dropout": "0.0"},
     "vocoder": {"batch": "2", "codec_from": "0", "adversarial_from": "100"},
 }
