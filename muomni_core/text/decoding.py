@@ -31,7 +31,7 @@ class Decoding:
         rescore: weight of the Thinker's logarithms, which then choose among the beam's texts; 0 leaves it out.
     """
 
-    beam: int = 1
+    beam: int = 8
     letters: float = 0.8
     bonus: float = 1.0
     rescore: float = 0.0
