@@ -39,6 +39,11 @@ def begin(verbose: int, quiet: bool) -> None:
     _verbosity = -1 if quiet else verbose
 
 
+def is_folder(output: str) -> bool:
+    """Whether an output is meant as a folder of many: it is one, or it is named with a slash at its end."""
+    return output.endswith(("/", os.sep)) or (output != "-" and os.path.isdir(output))
+
+
 def is_quiet() -> bool:
     return _verbosity < 0
 

@@ -38,8 +38,10 @@ class StageName(StrEnum):
 
 
 def recipe_names() -> list[str]:
-    """For shell completion; a folder or file of one's own works as well."""
-    return ["tiny", "base", "smoke"]
+    """The package's; a folder or file of one's own works as well."""
+    from muomni_core.training.recipe import recipe_names as names
+
+    return names(StageName)
 
 
 Weights = Annotated[

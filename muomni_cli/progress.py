@@ -24,15 +24,13 @@ def describe(seen: Progress) -> str:
 
 def memory() -> str:
     """The most memory that was held so far, as text: the GPU's where one is used, else the process's."""
+    from muomni_core.training.memory import peak_memory
+
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return f"  {torch.cuda.max_memory_allocated() / 1e9:.1f} GB of the GPU"
-    try:
-        import resource
-    except ImportError:  # Windows
-        return ""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return f"  {most / (1e9 if sys.platform == 'darwin' else 1e6):.1f} GB"
+    if torch is not None and torch.cuda.is_available() and (held := peak_memory(gpu=True)):
+        return f"  {held / 1e9:.1f} GB of the GPU"
+    held = peak_memory(gpu=False)
+    return f"  {held / 1e9:.1f} GB" if held else ""
 
 
 def clock(seconds: float) -> str:

@@ -43,15 +43,7 @@ def recipe_files(recipe: str) -> dict[str, Path]:
         found = {name: folder / f"{name}.toml" for name in o.StageName if (folder / f"{name}.toml").is_file()}
         if found:
             return {str(name): file for name, file in found.items()}
-    raise InputError(f"no recipe {recipe!r}; there are: {', '.join(recipe_names())}")
-
-
-def recipe_names() -> list[str]:
-    """The recipes of the package."""
-    from muomni_core.training.recipe import recipes_folder
-
-    folders = sorted(p for p in recipes_folder().iterdir() if p.is_dir())
-    return [p.name for p in folders if any((p / f"{name}.toml").is_file() for name in o.StageName)]
+    raise InputError(f"no recipe {recipe!r}; there are: {', '.join(o.recipe_names())}")
 
 
 def _chosen(recipe: str, stage: o.StageName | None) -> dict[str, Path]:
@@ -67,7 +59,7 @@ def _chosen(recipe: str, stage: o.StageName | None) -> dict[str, Path]:
 def list_recipes(json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False) -> None:
     """List the package's recipes with their stages."""
     console.begin(verbose, quiet)
-    found = {name: list(recipe_files(name)) for name in recipe_names()}
+    found = {name: list(recipe_files(name)) for name in o.recipe_names()}
     if json:
         console.write_json(found)
         return

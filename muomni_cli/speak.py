@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -95,7 +94,7 @@ def command(
     _check_outputs(output, raw, play, json, plot)
     speech: dict[str, Any] = {"voice": voice, "vocoder": vocoder and vocoder.value, "speed": speed}
     speech |= {"temperature": temperature, "top_p": top_p, "seed": seed % 2**63}  # torch takes 64 bits
-    if output is not None and _is_folder(output):
+    if output is not None and console.is_folder(output):
         if raw or play or plot is not None:
             raise console.UsageError("a folder takes a WAV file a line: no --raw, --play, --plot")
         _speak_lines("".join(_said(text)), Path(output), model, json, {"force": force} | speech)
@@ -144,10 +143,6 @@ def _check_outputs(output: str | None, raw: bool, play: bool, json: bool, plot: 
         raise console.UsageError("stdout takes one thing only: -o -, --plot - or --json")
     if output is not None and output != "-" and output == plot:
         raise console.UsageError("-o and --plot name the same file")
-
-
-def _is_folder(output: str) -> bool:
-    return output.endswith(("/", os.sep)) or (output != "-" and Path(output).is_dir())
 
 
 def _said(words: list[str] | None) -> Iterator[str]:

@@ -122,7 +122,7 @@ def command(
     writer = WRITERS[name]
     sources = find_sounds(files, raw=rate is not None)
     targets: dict[str, Path] = {}
-    in_folder = out is not None and (out.endswith(("/", os.sep)) or os.path.isdir(out))
+    in_folder = out is not None and console.is_folder(out)
     if in_folder:
         made = result_files(sources, Path(str(out)), writer.suffix)
         targets = {source.name: path for source, path in zip(sources, made, strict=True)}
@@ -148,7 +148,10 @@ def command(
                     console.complain(complaint)
                 if in_folder:
                     if found is not None:
-                        _write_file(targets[source.name], writer.render(source.name, found), force)
+                        path = targets[source.name]
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        with _written(str(path), force) as write_own:
+                            write_own(writer.render(source.name, found))
                 elif text := _line(name, source, found, error, single):
                     write(text)
     if failed:
@@ -166,14 +169,6 @@ def _line(name: str, source: Source, heard: Heard | None, error: str, single: bo
     if name == "text" and not single:
         return f"{console.escape(source.name)}\t{heard.text}\n"
     return WRITERS[name].render(source.name, heard)
-
-
-def _write_file(path: Path, text: str, force: bool) -> None:
-    from muomni_core.files import open_output
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open_output(path, force=force, mode="w") as file:
-        file.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 @contextlib.contextmanager

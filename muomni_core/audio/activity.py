@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from muomni_core.audio.segments import runs
+
 FRAMES = 4  # of the mel, 40 ms: what is looked at
 BANDS = np.linspace(4, 112, 13).astype(int)  # twelve wide bands, of 128; the lowest hold hum, the highest often nothing
 QUIETEST = -60.0  # dB of a frame's loudness that is listened to at all
@@ -56,9 +58,8 @@ def _sum_around(values: np.ndarray) -> np.ndarray:
 def _reach(share: np.ndarray, heard: np.ndarray, still: np.ndarray) -> np.ndarray:
     """The stretches of likely frames that hold a sure one and are not too still as a whole."""
     likely = share > LIKELY
-    edges = np.flatnonzero(np.diff(likely.astype(np.int8), prepend=0, append=0))
     found = np.zeros(len(share), bool)
-    for start, stop in edges.reshape(-1, 2):
+    for start, stop in runs(likely):
         own = heard[start:stop]
         if (share[start:stop] > SURE)[own].any() and still[start:stop].sum() <= max(WHOLE_STILL * own.sum(), FEW):
             found[start:stop] = True

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from muomni_core.audio.resampling import resample, resample_blocks
-from muomni_core.audio.wav import FileView, wav_header, wav_view
+from muomni_core.audio.wav import FileView, pcm16, wav_header, wav_view
 from muomni_core.errors import InputError, ShapeError
 from muomni_core.files import open_input, open_output, source_name
 
@@ -98,10 +98,7 @@ def write_wav(target: str | Path | BinaryIO, sound: np.ndarray, *, force: bool =
 def _write_pcm(file: IO[bytes], header: bytes, sound: np.ndarray) -> None:
     file.write(header)
     for start in range(0, len(sound), _BLOCK_VALUES):
-        block = np.asarray(sound[start : start + _BLOCK_VALUES], np.float32)
-        if not np.isfinite(block).all():
-            raise InputError("the sound to write holds values that are not numbers (NaN or infinite)")
-        file.write(np.clip(np.rint(block * 32768.0), -32768, 32767).astype("<i2").tobytes())
+        file.write(pcm16(sound[start : start + _BLOCK_VALUES]))
 
 
 # ------------------------------------------------------------------------------------------------- in: blocks

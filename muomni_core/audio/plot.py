@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from muomni_core.audio.io import SAMPLE_RATE as RATE
 from muomni_core.audio.mel import log_mel, pad_to_hop
 
 if TYPE_CHECKING:
     from muomni_core.model.speaking import Word
 
-RATE = 16_000
 ROW_SECONDS = 6.0  # at most, of sound in a row
 SCALE = 2  # drawn twice as large and reduced: smooth lines without a drawing library
 

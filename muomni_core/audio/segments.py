@@ -61,6 +61,11 @@ def quietest(sound: np.ndarray, first: int, last: int, width: int = 10) -> int:
     return first + (int(smooth.argmin()) + width // 2) * FRAME
 
 
+def runs(mask: np.ndarray) -> np.ndarray:
+    """(N,) bool -> (runs, 2): where each run of True begins, and where it is over."""
+    return np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+
+
 def is_silent(sound: np.ndarray) -> bool:
     """Is every 20 ms of it below -60 dB?"""
     n_frames = len(sound) // FRAME

@@ -25,12 +25,14 @@ def griffin_lim(
     domain: Literal["log", "magnitude"] = "log",
     n_iter: int = 32,
     momentum: float = 0.99,
+    scale: bool = True,
     config: MelConfig = MEL,
 ) -> Tensor:
     """Waveform of a mel spectrogram, by the filterbank's pseudo-inverse and iterated phase.
 
     Args:
         mel: (B, T, 128); natural log of magnitudes for domain "log", magnitudes for "magnitude".
+        scale: False leaves peaks over 1 to the caller, who knows more of the utterance.
     Returns:
         (B, T * 160), exactly; a clip whose peak is over 1 is scaled down as a whole, never up.
     Raises:
@@ -65,7 +67,8 @@ def griffin_lim(
         length=None,
         rand_init=False,  # the same mel gives the same sound
     )
-    return scale_down(sound[:, : n_frames * config.hop_length])
+    sound = sound[:, : n_frames * config.hop_length]
+    return scale_down(sound) if scale else sound
 
 
 def scale_down(sound: Tensor) -> Tensor:

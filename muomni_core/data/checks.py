@@ -14,7 +14,7 @@ from pathlib import Path
 from muomni_core.data.record import Row
 from muomni_core.data.rows import Patterns, read_rows
 from muomni_core.text.spoken import ctc_text
-from muomni_core.text.symbols import encode_symbols, slots_needed
+from muomni_core.text.symbols import encode_symbols, fits
 
 EXAMPLES = 3
 
@@ -86,7 +86,7 @@ class Checks:
         elif self.n_slots:
             target = encode_symbols(ctc_text(row.text))
             frames = about.frames * 100 // max(1, about.samplerate)
-            if not target or slots_needed(target) > self.n_slots * -(-frames // 8):
+            if not fits(target, frames, self.n_slots):
                 said = f"{row.text[:60]!r} in {frames / 100:.2f} s"
                 self._note("sound too short for its text", f"{row.key}: {said}", fatal=True)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from muomni_core.audio.io import SAMPLE_RATE as RATE
 from muomni_core.audio.resampling import resample
 
-RATE = 16_000
 NOISE_DB = 15.0
 ROOM_SECONDS = 0.3  # until an echo is 60 dB weaker
 ROOM_DB = 5.0  # the voice itself over the room's answer

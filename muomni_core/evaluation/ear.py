@@ -251,13 +251,13 @@ def _measure_all(chosen: argparse.Namespace, conditions: list[str]) -> dict[str,
 
     from muomni_core import MuOmni
     from muomni_core.data.rows import read_rows
-    from muomni_core.model.hearing import check_letters
+    from muomni_core.text.ngram import LetterModel
 
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     listener = MuOmni.load(chosen.weights, device="cpu").listener
     if chosen.letters is not None:
-        listener.letters = check_letters(chosen.letters)
+        listener.letter_model = LetterModel.load(chosen.letters)
     decoding = Decoding(chosen.beam, chosen.letters_weight, chosen.bonus, chosen.rescore)
     measured: dict[str, Any] = {}
     for condition in conditions:

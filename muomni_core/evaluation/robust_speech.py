@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from muomni_core.audio.io import SAMPLE_RATE as RATE
 from muomni_core.errors import InputError, MuOmniError
 from muomni_core.text.pieces import pieces
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni
     from muomni_core.model.speaking import Said
 
-RATE = 16_000
 SHORTEST, LONGEST = 0.5, 2.0  # of the predicted length
 WANTED_FACTOR, WANTED_FIRST = 0.05, 0.3  # seconds of computing a second of sound; seconds to the first sound
 EDGE = 400  # samples, 25 ms: the end of a sound that must be quiet

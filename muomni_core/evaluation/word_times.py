@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from muomni_core.audio.io import SAMPLE_RATE as RATE
 from muomni_core.errors import MuOmniError
-from muomni_core.evaluation.robust_speech import RATE, plain_sentence
+from muomni_core.evaluation.robust_speech import plain_sentence
 
 if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni

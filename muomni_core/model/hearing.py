@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from muomni_core.audio.activity import FRAMES, speech_frames
 from muomni_core.audio.mel import log_mel, pad_to_hop
 from muomni_core.audio.segments import FRAME, GRID, RATE, is_silent, windows
-from muomni_core.errors import CheckpointError, InputError
+from muomni_core.errors import InputError
 from muomni_core.model.joining import Stretch, joined
 from muomni_core.model.word_times import SLOT, HeardWord, timed_words
 from muomni_core.text.decoding import Decoding, beam_search, greedy
@@ -48,8 +48,12 @@ class Heard:
     @property
     def confidence(self) -> float | None:
         """Mean confidence over the letters; None where nothing was said."""
-        letters = sum(len(word.word) for word in self.words)
-        return sum(len(w.word) * w.confidence for w in self.words) / letters if letters else None
+        return confidence(self.words) if self.words else None
+
+
+def confidence(words: list[HeardWord]) -> float:
+    """Mean confidence of words over their letters."""
+    return sum(len(w.word) * w.confidence for w in words) / sum(len(w.word) for w in words)
 
 
 class Listener:
@@ -146,13 +150,6 @@ class Listener:
         return own.masked_fill(padding[:, 1:], 0.0).sum(1).tolist()
 
 
-def check_letters(path: Path) -> Path:
-    """The file of a letter model that was named. Raises CheckpointError where it is not there."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such letter model; build one with python -m muomni_core.text.ngram")
-    return path
-
-
 def _spoken_in(stretch: Stretch, word: HeardWord) -> bool:
     first = round(word.start / SLOT) - stretch.start
     return bool(stretch.speech[first : max(first + 1, round(word.end / SLOT) - stretch.start)].any())
@@ -165,8 +162,7 @@ def believed(words: list[HeardWord]) -> list[HeardWord]:
     for place, word in enumerate(words):
         phrase.append(word)
         if place + 1 == len(words) or words[place + 1].start - word.end > PHRASE_PAUSE:
-            letters = sum(len(w.word) for w in phrase)
-            if sum(len(w.word) * w.confidence for w in phrase) >= LEAST_CONFIDENCE * letters:
+            if confidence(phrase) >= LEAST_CONFIDENCE:
                 kept += phrase
             phrase = []
     return kept

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from muomni_core.audio.segments import runs
 from muomni_core.text.decoding import SPACE
 from muomni_core.text.symbols import BLANK
 
@@ -64,9 +65,9 @@ def joint(left: Stretch, right: Stretch) -> int:
         (gaps(left.logprobs)[first - left.start :][: last - first])
         & (gaps(right.logprobs)[first - right.start :][: last - first])
     )
-    edges = np.flatnonzero(np.diff(both.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    if len(edges):
-        start, stop = edges[(edges[:, 1] - edges[:, 0]).argmax()]
+    shared = runs(both)
+    if len(shared):
+        start, stop = shared[(shared[:, 1] - shared[:, 0]).argmax()]
         return first + int(start + stop) // 2
     blank = np.minimum(left.part(first, last).logprobs[:, BLANK], right.part(first, last).logprobs[:, BLANK])
     return first + int(blank.argmax())
@@ -75,10 +76,8 @@ def joint(left: Stretch, right: Stretch) -> int:
 def gaps(logprobs: np.ndarray) -> np.ndarray:
     """(S, 98) -> (S,) bool: slots between words on the likeliest path, by a space or a long pause."""
     path = logprobs.argmax(1)
-    letter = path > SPACE
-    edges = np.flatnonzero(np.diff((~letter).astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
     found = np.zeros(len(path), bool)
-    for start, stop in edges:
+    for start, stop in runs(path <= SPACE):
         inside = stop < len(path) and start > 0
         if not inside or stop - start >= PAUSE or (path[start:stop] == SPACE).any():
             found[start:stop] = True

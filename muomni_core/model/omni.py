@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from muomni_core import config as configs
-from muomni_core.audio.io import SoundSource, iter_sound, read_sound
+from muomni_core.audio.io import SAMPLE_RATE, SoundSource, iter_sound, read_sound
 from muomni_core.audio.mel import log_mel, pad_to_hop
 from muomni_core.audio.vocoder import scale_down
 from muomni_core.checkpoint import Header, check_parents, find_file, read_header
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from muomni_core.vision.image import ImageSource
 
 log = logging.getLogger(__name__)
-
-SAMPLE_RATE = 16_000
 
 STAGES = ("codec", "audio", "vision", "omni", "talker", "vocoder")
 

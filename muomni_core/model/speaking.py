@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from muomni_core.audio.io import SAMPLE_RATE as RATE
 from muomni_core.audio.vocoder import griffin_lim
 from muomni_core.config import OmniConfig
 from muomni_core.errors import CheckpointError, InputError
@@ -21,17 +22,12 @@ from muomni_core.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
-RATE = 16_000
 SLOWEST, FASTEST = 0.5, 2.0
 FADE = 80  # samples at each edge of a piece, 5 ms: what meets there is silence
 QUIET_BLOCK = 160  # samples, 10 ms: the grid on which an edge is called quiet
 QUIET = 0.01  # of a piece's loudest block: below that nothing is heard
 LEAD = 4 * QUIET_BLOCK  # of the silence before a piece that follows another, this much stays: soft consonants need it
 VOCODERS = ("neural", "griffin-lim")
-
-# griffin_lim scales a piece whose peak is over 1 by itself. Given a piece that much quieter it does not, and the factor
-# is ours to choose; a power of two changes no digit.
-_HEADROOM = 16.0
 
 _WORD = re.compile(r"'?[^\W_]+(?:['’-][^\W_]+)*")
 
@@ -173,7 +169,7 @@ class Speaker:
             return mel.new_zeros(len(mel), 0)
         if vocoder == "neural":
             return self._component("vocoder", "vocoder")(mel)
-        return griffin_lim(mel.exp() / _HEADROOM, domain="magnitude") * _HEADROOM
+        return griffin_lim(mel.exp(), domain="magnitude", scale=False)
 
 
 def _say_dropped(piece: Piece, known: set[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from muomni_core.audio.io import SAMPLE_RATE as RATE
 from muomni_core.errors import InputError
 from muomni_core.tasks.ask import one_line
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-RATE = 16_000
 MAX_PLOT_SECONDS = 120.0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from muomni_core.data.record import AUDIO_SUFFIXES
 from muomni_core.errors import InputError
 from muomni_core.files import open_input, printable, source_name
 from muomni_core.tasks.ask import one_line
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni
 
 # What libsndfile reads, by the names that people give it.
-SOUND_SUFFIXES = frozenset(
-    "wav wave flac ogg oga opus mp3 mp2 aiff aif aifc au snd caf w64 rf64 voc sf paf svx nist sph avr htk xi".split()
-)
+SOUND_SUFFIXES = AUDIO_SUFFIXES | frozenset("wave mp2 aifc snd caf w64 rf64 voc sf paf svx nist sph avr htk xi".split())
 RAW_SUFFIXES = frozenset({"raw", "pcm", "s16", "s16le"})
 _HEADS = {b"RIFF": "a WAV file", b"fLaC": "a FLAC file", b"OggS": "an OGG file", b"FORM": "an AIFF file"}
 

@@ -33,3 +33,8 @@ def collapse(path: Iterable[int]) -> list[int]:
 def slots_needed(symbols: Sequence[int]) -> int:
     """How many CTC slots a target takes at least: one a symbol, and a blank between equal neighbours."""
     return len(symbols) + sum(a == b for a, b in pairwise(symbols))
+
+
+def fits(symbols: Sequence[int], n_mel_frames: int, n_slots: int) -> bool:
+    """Whether there is something to say and CTC has an alignment for it: the ear has `n_slots` slots in 8 mel frames."""
+    return bool(symbols) and slots_needed(symbols) <= n_slots * -(-n_mel_frames // 8)

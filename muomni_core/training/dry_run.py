@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from muomni_core.data.checks import Checks, check_rows
 from muomni_core.training.context import Context
 from muomni_core.training.gradients import Stage, backward, draw
 from muomni_core.training.loop import average_state, make_optimiser, use_bf16
+from muomni_core.training.memory import peak_memory
 from muomni_core.training.order import stage_options
 from muomni_core.training.recipe import Recipe, TrainConfig, load_recipe
 from muomni_core.training.run import build_context, find_root, pick_device, stage_folders
@@ -136,7 +136,7 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
     optimiser = make_optimiser(model, config)
     average = average_state(model) if config.ema else {}
     model.train()
-    before = _peak(device)
+    before = peak_memory(gpu=device.type == "cuda")
     kept = Saved(model)
     with kept:
         backward(stage, draw(stage, 0, config.accumulate, config.seed)[:1], bf16=bf16)
@@ -163,7 +163,7 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
         averages=_bytes(average.values()),
         activations=kept.total,
         working=2 * kept.largest,
-        peak=_peak(device),
+        peak=peak_memory(gpu=device.type == "cuda"),
         before=before,
     )
     found.seconds_per_step = sum(times) / len(times)
@@ -189,14 +189,3 @@ class Saved(torch.autograd.graph.saved_tensors_hooks):
 
 def _bytes(tensors: Any) -> int:
     return sum(t.numel() * t.element_size() for t in tensors)
-
-
-def _peak(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

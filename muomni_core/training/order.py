@@ -12,10 +12,9 @@ from muomni_core.data.rows import expand, fingerprint
 from muomni_core.errors import CheckpointError, DataError
 from muomni_core.training.context import Context
 from muomni_core.training.recipe import load_recipe
-from muomni_core.training.run import find_root, fits_early, run_key, run_stage
+from muomni_core.training.run import find_root, fits_early, run_key, run_stage, stage_folders
 from muomni_core.training.stages import STAGES, stage_class
 from muomni_core.training.state import read_about
-from muomni_core.weights import SHIPPED
 
 # What must be trained before, the Thinker that omni begins from and the ear that measures durations among it.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -51,7 +50,7 @@ def run_all(
     for stage in STAGES:
         load_recipe(recipe, stage, settings.get("overrides"))  # before the first hour, not after it
     for stage in STAGES:
-        folder = out or Path("runs") / load_recipe(recipe, stage).name.split("/")[0]
+        folder = stage_folders(load_recipe(recipe, stage), out, None)[0]
         if is_done(stage, recipe=recipe, out=folder, **settings):
             found[stage] = read_header(folder / f"{stage}.safetensors", stage).metrics
             say(f"{stage} is done; {folder / stage}.safetensors stays")
@@ -83,7 +82,7 @@ def is_done(
     loaded = load_recipe(recipe, stage, overrides)
     if about["validated"] < about["step"] or about["step"] < loaded.train.steps:
         return False
-    folders = [f for f in (out, weights, SHIPPED) if f is not None]
+    folders = stage_folders(loaded, out, weights)
     parents = {}
     for parent in header.parents:
         path = find_file(folders, f"{parent}.safetensors")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ def recipes_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "recipes"
 
 
+def recipe_names(stages: Iterable[str]) -> list[str]:
+    """The package's recipes of at least one of these stages."""
+    stages = list(stages)
+    folders = sorted(recipes_folder().iterdir())
+    return [p.name for p in folders if any((p / f"{stage}.toml").is_file() for stage in stages)]
+
+
 def data_root(data: Path | None) -> Path | None:
     """The folder that a recipe's paths start from: --data, else MUOMNI_DATA."""
     if data is not None:
@@ -77,8 +85,8 @@ def _find(recipe: str | Path, stage: str) -> Path:
     for candidate in (path, path / f"{stage}.toml", recipes_folder() / path / f"{stage}.toml"):
         if candidate.is_file():
             return candidate
-    known = sorted(p.name for p in recipes_folder().iterdir() if (p / f"{stage}.toml").is_file())
-    raise DataError(f"no recipe {str(recipe)!r} for the stage {stage}; there are: {', '.join(known)}")
+    known = ", ".join(recipe_names([stage]))
+    raise DataError(f"no recipe {str(recipe)!r} for the stage {stage}; there are: {known}")
 
 
 def _convert(value: str, like: Any, key: str) -> Any:

@@ -58,15 +58,16 @@ def save_state(
 
 def read_about(path: Path) -> dict[str, Any]:
     """What a state says of itself, without its tensors. Raises CheckpointError."""
+    return _read(path, contents=False)[0]
+
+
+def _read(path: Path, *, contents: bool) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["about"])
+            about = json.loads((file.metadata() or {})["about"])
+            return about, {name: file.get_tensor(name) for name in (file.keys() if contents else [])}
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"{path}: not a readable training state ({error}); remove it to start over")
+        raise CheckpointError(f"{path}: not a readable training state ({error}); remove it to start over") from None
 
 
 def load_state(
@@ -76,12 +77,7 @@ def load_state(
 
     Raises CheckpointError.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["about"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise _unreadable(path, error) from None
+    about, tensors = _read(path, contents=True)
     mine = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     try:
         model.load_state_dict(mine)

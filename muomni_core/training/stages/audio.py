@@ -16,7 +16,7 @@ from muomni_core.errors import DataError
 from muomni_core.evaluation.metrics import char_error, word_error
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.text.spoken import ctc_text
-from muomni_core.text.symbols import BLANK, collapse, decode_symbols, encode_symbols, slots_needed
+from muomni_core.text.symbols import BLANK, collapse, decode_symbols, encode_symbols, fits, slots_needed
 from muomni_core.training.context import Context
 from muomni_core.training.loop import Loss
 
@@ -48,7 +48,7 @@ def read_targets(clips: SpeechSet, n_slots: int) -> list[list[int]]:
     targets, unfit = [], []
     for text, frames in zip(clips.texts, clips.frames, strict=True):
         target = encode_symbols(ctc_text(text))
-        if not target or slots_needed(target) > n_slots * -(-frames // 8):
+        if not fits(target, frames, n_slots):
             unfit.append(f"{text!r} in {frames / 100:.2f} s")
         targets.append(target)
     if unfit:

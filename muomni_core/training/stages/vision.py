@@ -120,23 +120,19 @@ class Stage:
             if self.labels
         ]
         self.vision = VisionModel(recipe.model.vision)
-        self.tags = self._tags(self.pictures.rows) if context.training else []
-        self.tag_index = {tag: n for n, tag in enumerate(self.tags)}
+        self.tags, self.tag_shares = self._tags(self.pictures.rows if context.training else [])
         self.model = VisionTraining(self.vision, len(self.tags))
         self.modules: dict[str, nn.Module] = {"vision": self.vision}
         self.colour = v2.ColorJitter(0.3, 0.3, 0.3)
 
-    def _tags(self, rows: list[Row]) -> list[str]:
-        """The tags that enough pictures have."""
-        n_pictures = Counter(tag for row in rows for tag in tag_counts(row))
-        return sorted(tag for tag, n in n_pictures.items() if n >= self.options.min_tagged)
-
-    def _tag_shares(self, row: Row) -> Tensor:
-        shares = torch.zeros(len(self.tags))
-        for tag, count in tag_counts(row).items():
-            if tag in self.tag_index:
-                shares[self.tag_index[tag]] = count
-        return shares / shares.sum().clamp_min(1)
+    def _tags(self, rows: list[Row]) -> tuple[list[str], list[dict[int, float]]]:
+        """The tags that enough pictures have, and of each picture the share of each of its own, by their numbers."""
+        counts = [tag_counts(row) for row in rows]
+        n_pictures = Counter(tag for own in counts for tag in own)
+        tags = sorted(tag for tag, n in n_pictures.items() if n >= self.options.min_tagged)
+        number = {tag: n for n, tag in enumerate(tags)}
+        known = [{number[tag]: count for tag, count in own.items() if tag in number} for own in counts]
+        return tags, [{n: count / sum(own.values()) for n, count in own.items()} for own in known]
 
     def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Texts -> ids (B, L), lengths (B,)."""
@@ -176,7 +172,10 @@ class Stage:
         others = torch.randperm(len(self.labels))[: self.options.offered]
         wording = int(torch.randint(len(LABEL_TEXTS), ()))
         pixels = normalise(torch.stack(images))
-        tags = torch.stack([self._tag_shares(self.pictures.rows[i]) for i in picked])
+        tags = torch.zeros(len(picked), len(self.tags))
+        for row_tags, i in zip(tags, picked, strict=True):
+            for tag, share in self.tag_shares[i].items():
+                row_tags[tag] = share
         mixed = bool(torch.rand(()) < self.options.cutmix)
         if mixed:
             pixels, share = cutmix(pixels)
