@@ -22,6 +22,8 @@ class Dispatcher(MainGroup):
         "train": "Train one stage of the model, or all.",
         "recipes": "List, show, copy and check recipes of trainings.",
         "eval": "Measure one stage of the model.",
+        "doctor": "Check what is here, and that it works.",
+        "export": "Put a whole model into one folder.",
     }
 
 
@@ -51,5 +53,7 @@ def _main(
 ) -> None:
     """A tiny omni model: it reads, looks, listens and speaks, on this machine.
 
-    `-` stands for stdin or stdout. Exit codes: 0 done, 1 something could not be done, 2 wrong flags.
+    `-` stands for stdin or stdout. Options may also come from the environment (MUOMNI_DEVICE, ...) and from
+    config.toml in the config folder. Exit codes: 0 done, 1 something could not be done, 2 wrong flags, 130 Ctrl-C, 141
+    the reader of a pipe went away.
     """

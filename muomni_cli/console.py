@@ -60,6 +60,11 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def is_coloured(stream: TextIO | None) -> bool:
+    """Whether colours and bold letters may be written here."""
+    return is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def escape(text: str, keep: str = "") -> str:
     r"""Text without control characters: each becomes its escape (`\n`, `\x1b`), except those in `keep`.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import sys
 from typing import Any, ClassVar
 
@@ -12,16 +11,16 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from muomni_cli import console
+from muomni_cli import console, settings
 from muomni_cli.params import quicken
 
 DEFAULT_GROUP = "General"
 
 
-def new_app(**settings: Any) -> typer.Typer:
+def new_app(**given: Any) -> typer.Typer:
     """A Typer with plain help pages, for the one command or the group that a file defines."""
     return typer.Typer(
-        **{"add_completion": False} | settings,
+        **{"add_completion": False} | given,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -29,9 +28,7 @@ def new_app(**settings: Any) -> typer.Typer:
 
 
 def _heading(name: str) -> str:
-    if console.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR"):
-        return typer.style(name, bold=True)
-    return name
+    return typer.style(name, bold=True) if console.is_coloured(sys.stdout) else name
 
 
 def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
@@ -61,10 +58,16 @@ def _write_examples(epilog: str | None, formatter: Any) -> None:
 
 
 class HelpCommand(TyperCommand):
-    """A command whose epilog is its examples, one a line."""
+    """A command whose epilog is its examples, one a line, and whose options a person's settings give values to."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         quicken(self.get_params(ctx))
+        if ctx.resilient_parsing:  # a shell asks what could come next
+            from muomni_cli import completion
+
+            completion.attach(ctx, self.params)
+        elif not set(args) & set(ctx.help_option_names):
+            ctx.default_map = settings.defaults_of(self.params)
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -98,8 +101,8 @@ class MainGroup(HelpGroup):
     lazy: ClassVar[dict[str, str]] = {}  # name -> the line of its help
     package = "muomni_cli"
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         self.commands: dict[str, Any] = dict.fromkeys(self.lazy)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -77,7 +77,11 @@ Json = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Prin
 Voice = Annotated[
     str | None,
     typer.Option(
-        "--voice", metavar="NAME", rich_help_panel="Speech", help="Who speaks; `muomni speak --list-voices` names them."
+        "--voice",
+        metavar="NAME",
+        envvar="MUOMNI_VOICE",
+        rich_help_panel="Speech",
+        help="Who speaks; `muomni speak --list-voices` names them.",
     ),
 ]
 Vocoder = Annotated[
@@ -85,6 +89,7 @@ Vocoder = Annotated[
     typer.Option(
         "--vocoder",
         metavar="griffin-lim|neural",
+        envvar="MUOMNI_VOCODER",
         rich_help_panel="Speech",
         help="What makes the waveform.  [default: the best there is]",
     ),
@@ -93,6 +98,7 @@ Speed = Annotated[
     float,
     typer.Option(
         "--speed",
+        envvar="MUOMNI_SPEED",
         min=0.5,
         max=2.0,
         metavar="X",
@@ -129,7 +135,24 @@ Seed = Annotated[
 MaxTokens = Annotated[
     int,
     typer.Option(
-        "--max-tokens", metavar="N", min=1, max=1024, rich_help_panel="Generation", help="Longest answer, in tokens."
+        "--max-tokens",
+        metavar="N",
+        envvar="MUOMNI_MAX_TOKENS",
+        min=1,
+        max=1024,
+        rich_help_panel="Generation",
+        help="Longest answer, in tokens.",
+    ),
+]
+NoRepeat = Annotated[
+    int,
+    typer.Option(
+        "--no-repeat",
+        metavar="N",
+        min=0,
+        max=64,
+        rich_help_panel="Generation",
+        help="No run of N tokens is said twice; 0 allows all.",
     ),
 ]
 Stage = Annotated[
@@ -143,7 +166,6 @@ Recipe = Annotated[
     typer.Option(
         "--recipe",
         metavar="NAME|DIR|FILE",
-        autocompletion=recipe_names,
         rich_help_panel="What",
         help="A recipe of the package (tiny, base, smoke), a folder of TOML files, or one file.",
     ),

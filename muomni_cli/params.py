@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from muomni_cli import settings
 from muomni_cli.console import UsageError
+from muomni_core.errors import InputError
 
 _SLOW = object()
 
@@ -25,7 +27,16 @@ def quicken(params: list[Any]) -> None:
 
 def _quick(param: Any, slow: Any) -> Any:
     def process_value(ctx: Any, value: Any) -> Any:
-        quick = _convert(param, value, ctx)
+        source = getattr(ctx.get_parameter_source(param.name), "name", "")
+        try:
+            quick = _convert(param, value, ctx)
+        except UsageError as error:
+            said = error.message.removeprefix("--")
+            if source == "DEFAULT_MAP":
+                raise InputError(f"{settings.config_file()}: {said}") from None
+            if source == "ENVIRONMENT":
+                error.message = f"the environment's {param.envvar}{error.message.removeprefix(_name(param))}"
+            raise
         if quick is _SLOW:
             return slow(ctx, value)
         return quick if param.callback is None else param.callback(ctx, param, quick)

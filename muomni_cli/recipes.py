@@ -16,6 +16,22 @@ EXAMPLES = """
 muomni recipes copy tiny my-recipe
 muomni recipes validate my-recipe --data data
 """
+LS_EXAMPLES = """
+muomni recipes ls
+muomni recipes ls --json
+"""
+SHOW_EXAMPLES = """
+muomni recipes show tiny --stage audio
+muomni recipes show smoke
+"""
+COPY_EXAMPLES = """
+muomni recipes copy tiny my-recipe
+muomni recipes copy tiny my-recipe --stage talker
+"""
+VALIDATE_EXAMPLES = """
+muomni recipes validate my-recipe
+muomni recipes validate my-recipe --data data
+"""
 
 app = new_app(
     cls=HelpGroup, no_args_is_help=True, help="List, show, copy and check the recipes of trainings.", epilog=EXAMPLES
@@ -55,7 +71,7 @@ def _chosen(recipe: str, stage: o.StageName | None) -> dict[str, Path]:
     return {stage.value: files[stage.value]}
 
 
-@app.command("ls", cls=HelpCommand)
+@app.command("ls", cls=HelpCommand, epilog=LS_EXAMPLES)
 def list_recipes(json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = False) -> None:
     """List the package's recipes with their stages."""
     console.begin(verbose, quiet)
@@ -67,7 +83,7 @@ def list_recipes(json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = 
         console.write_line(f"{name:<8}{', '.join(stages)}")
 
 
-@app.command("show", cls=HelpCommand)
+@app.command("show", cls=HelpCommand, epilog=SHOW_EXAMPLES)
 def show(recipe: Name, stage: OneStage = None, verbose: o.Verbose = 0, quiet: o.Quiet = False) -> None:
     """Print a recipe's files, or that of one stage."""
     console.begin(verbose, quiet)
@@ -78,7 +94,7 @@ def show(recipe: Name, stage: OneStage = None, verbose: o.Verbose = 0, quiet: o.
         console.write_line(console.decode_text(path.read_bytes()).rstrip("\n"))
 
 
-@app.command("copy", cls=HelpCommand)
+@app.command("copy", cls=HelpCommand, epilog=COPY_EXAMPLES)
 def copy(
     recipe: Name,
     folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Where to; made if not there.")],
@@ -99,7 +115,7 @@ def copy(
         console.write_line(str(folder / path.name))
 
 
-@app.command("validate", cls=HelpCommand)
+@app.command("validate", cls=HelpCommand, epilog=VALIDATE_EXAMPLES)
 def validate(
     recipe: Name,
     stage: OneStage = None,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from muomni_cli import batch as batch_lines
 from muomni_cli import console
 from muomni_cli import options as o
 from muomni_cli.help import HelpCommand, new_app
@@ -21,6 +22,7 @@ muomni speak "Hello, how are you?" -o hello.wav
 muomni speak --play "Can you hear me?"
 tail -f log.txt | muomni speak - -o - --raw | aplay -f S16_LE -r 16000
 cat lines.txt | muomni speak - -o lines/
+muomni speak --batch texts.jsonl -o clips/
 """
 LONGEST_TITLE = 200
 
@@ -38,6 +40,7 @@ def command(
             help="What to say; `-`, or a pipe alone, reads stdin, and says each sentence as it comes.",
         ),
     ] = None,
+    batch: Annotated[str | None, batch_lines.option("text, out (a WAV file), id, voice, speed, seed")] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -91,9 +94,14 @@ def command(
         for name in console.load_model(*model).voices:
             console.write_line(name)
         return
-    _check_outputs(output, raw, play, json, plot)
     speech: dict[str, Any] = {"voice": voice, "vocoder": vocoder and vocoder.value, "speed": speed}
     speech |= {"temperature": temperature, "top_p": top_p, "seed": seed % 2**63}  # torch takes 64 bits
+    if batch is not None:
+        if text or raw or play or plot is not None or (output is not None and not console.is_folder(output)):
+            raise console.UsageError("--batch takes its texts from the file: no TEXT, --raw, --play, --plot; -o DIR/")
+        _batch(batch, model, output, {"force": force} | speech)
+        return
+    _check_outputs(output, raw, play, json, plot)
     if output is not None and console.is_folder(output):
         if raw or play or plot is not None:
             raise console.UsageError("a folder takes a WAV file a line: no --raw, --play, --plot")
@@ -190,10 +198,7 @@ def _speak_lines(said: str, folder: Path, model: tuple[Any, ...], json: bool, op
     from muomni_core.tasks.speak import numbered, speak_lines
 
     lines = numbered(said, folder)
-    if not folder.exists():
-        if not folder.parent.is_dir():
-            raise InputError(f"{folder.parent}: no such folder; make it first")
-        folder.mkdir()
+    _make(folder)
     for target, _ in lines:
         console.check_output(str(target), options["force"])
     failed = 0
@@ -207,3 +212,25 @@ def _speak_lines(said: str, folder: Path, model: tuple[Any, ...], json: bool, op
             console.say(f"made {target}")
     if failed:
         raise typer.Exit(console.EXIT_FAILED)
+
+
+def _make(folder: Path) -> None:
+    if not folder.exists():
+        if not folder.parent.is_dir():
+            raise InputError(f"{folder.parent}: no such folder; make it first")
+        folder.mkdir()
+
+
+def _batch(name: str, model: tuple[Any, ...], output: str | None, options: dict[str, Any]) -> None:
+    """A row, a file: a JSON line each, as they come."""
+    from muomni_core.tasks.rows import read_rows, speak_rows
+
+    console.check_input(name)
+    numbered = None if output is None else Path(output)
+    if numbered is not None:
+        _make(numbered)
+    batch_lines.run(
+        name,
+        model,
+        lambda omni, lines, folder: speak_rows(omni, read_rows(lines), folder, numbered=numbered, **options),
+    )

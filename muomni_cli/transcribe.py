@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from muomni_cli import batch as batch_lines
 from muomni_cli import console
 from muomni_cli import options as o
 from muomni_cli.help import HelpCommand, new_app
@@ -25,6 +26,7 @@ EXAMPLES = """
 muomni transcribe q.wav
 muomni transcribe --json talks/ > talks.jsonl
 muomni transcribe --format srt talk.mp3 -o talk.srt
+muomni transcribe --batch clips.jsonl > heard.jsonl
 arecord -f S16_LE -r 16000 -t raw -d 5 | muomni transcribe --rate 16000 -
 """
 HEARING = "Hearing"
@@ -46,13 +48,14 @@ app = new_app()
 @app.command(cls=HelpCommand, epilog=EXAMPLES)
 def command(
     files: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="FILE|DIR",
             show_default=False,
             help="WAV, FLAC, OGG, MP3, ..., or folders of them; `-` reads stdin.",
         ),
-    ],
+    ] = None,
+    batch: Annotated[str | None, batch_lines.option("audio, and where wanted id")] = None,
     format: Annotated[
         FormatName | None,
         typer.Option(
@@ -108,6 +111,16 @@ def command(
     Subtitles of several files need -o DIR/.
     """
     console.begin(verbose, quiet)
+    model = (weights, device.value, threads)
+    if batch is not None:
+        if files or format is not None or out is not None:
+            raise console.UsageError(
+                "--batch has its files in the file, and writes JSON on stdout: no FILE, --format, -o"
+            )
+        _batch(batch, model, rate=rate, beam=beam, rescore=rescore)
+        return
+    if not files:
+        raise console.UsageError("missing FILE|DIR; - reads stdin")
     if files.count("-") > 1:
         raise console.UsageError("stdin can be read once: use - for one file only")
     if json and format not in (None, FormatName.json):
@@ -134,7 +147,7 @@ def command(
     elif out is not None and out != "-":
         console.check_output(out, force)
 
-    omni = console.load_model(weights, device.value, threads)
+    omni = console.load_model(*model)
     heard = transcribe_files(omni, sources, rate=rate, beam=beam, rescore=rescore)
     failed = 0
     with _bar(len(sources)) as advance, _written(None if in_folder else out, force) as write:
@@ -156,6 +169,13 @@ def command(
                     write(text)
     if failed:
         raise typer.Exit(console.EXIT_FAILED)
+
+
+def _batch(name: str, model: tuple[Any, ...], **options: Any) -> None:
+    """A row, a file that is heard: a JSON line each, as they come."""
+    from muomni_core.tasks.rows import read_rows, transcribe_rows
+
+    batch_lines.run(name, model, lambda omni, lines, folder: transcribe_rows(omni, read_rows(lines), folder, **options))
 
 
 def _line(name: str, source: Source, heard: Heard | None, error: str, single: bool) -> str:

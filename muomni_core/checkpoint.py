@@ -2,6 +2,9 @@
 
 The header lies in the file's metadata under the key "muomni", as JSON. Loading is strict: a missing, additional or
 misshaped tensor, damaged bytes, another mel, tokenizer or parent are refused by name.
+
+A folder that `muomni export` made has all stages in one `model.safetensors`, and their headers in its `config.json`. It
+reads like a folder of stages: where `audio.safetensors` is wanted, the ear of `model.safetensors` serves.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,9 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "talker": ("omni", "codec"),
     "vocoder": ("codec",),
 }
+EXPORT, EXPORT_CONFIG = "model.safetensors", "config.json"
+CARD = "MODEL_CARD.md"  # beside weights: what they are, and their terms
+MAX_CONFIG_BYTES = 10_000_000
 TEXT_STAGES = ("vision", "thinker", "omni", "talker")  # those whose weights mean nothing with another tokenizer
 
 
@@ -64,8 +70,54 @@ class Header:
 
 
 def find_file(folders: Iterable[Path], name: str) -> Path | None:
-    """The first of the folders' files of that name; None where none has it."""
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+    """The first of the folders' files of that name; None where none has it. An export stands for its stages' files."""
+    found = (_with_exports(folder / name) for folder in folders)
+    return next((path for path in found if path.is_file()), None)
+
+
+def _with_exports(path: Path) -> Path:
+    """`path`, or the export beside it that holds the stage which `path` is called after."""
+    exported = path.with_name(EXPORT)
+    if path.suffix != ".safetensors" or path.stem not in COMPONENTS or path.is_file() or not exported.is_file():
+        return path
+    return exported if path.stem in read_export(path.parent) else path
+
+
+def is_export(folder: Path) -> bool:
+    """Whether `muomni export` made this folder: it then holds all of a model."""
+    return (folder / EXPORT).is_file()
+
+
+def read_export(folder: Path) -> dict[str, Header]:
+    """The headers of the stages of an export, by stage. Raises CheckpointError."""
+    path = folder / EXPORT_CONFIG
+    try:
+        with open(path, "rb") as file:
+            config = json.loads(file.read(MAX_CONFIG_BYTES))
+        if config["format"] != FORMAT:
+            raise CheckpointError(f"{path}: format {config['format']!r}, this muOmni reads format {FORMAT}")
+        return {stage: _header(values) for stage, values in config["stages"].items()}
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder / EXPORT} has no {EXPORT_CONFIG} beside it; export the weights again") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        raise CheckpointError(f"{path}: not the {EXPORT_CONFIG} of an export; export the weights again") from None
+
+
+def _header(values: dict[str, Any]) -> Header:
+    """A header out of JSON. Raises TypeError or ValueError where it is none."""
+    header = Header(**values)
+    for name in ("stage", "data", "tokenizer", "fingerprint"):
+        if not isinstance(getattr(header, name), str):
+            raise TypeError(name)
+    for name in ("config", "metrics", "parents", "mel"):
+        if not isinstance(getattr(header, name), dict):
+            raise TypeError(name)
+    known = {field.name for field in fields(configs.OmniConfig)}
+    if not set(header.config) <= known or not all(isinstance(values, dict) for values in header.config.values()):
+        raise TypeError("config")
+    return header
 
 
 def fingerprint(tensors: dict[str, Tensor]) -> str:
@@ -97,23 +149,38 @@ def save_stage(path: Path, tensors: dict[str, Tensor], header: Header) -> Header
     return header
 
 
-def _open(path: Path, *, contents: bool) -> tuple[Header, dict[str, Tensor]]:
+def _open(path: Path, stage: str, *, contents: bool) -> tuple[Header, dict[str, Tensor]]:
+    headers = read_export(path.parent) if path.name == EXPORT else None
+    if headers is not None and stage not in headers:
+        raise CheckpointError(f"{path}: holds no stage {stage}, only {', '.join(headers)}")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            names = file.keys() if contents else []
-            tensors = {name: file.get_tensor(name) for name in names}
+            metadata, names = file.metadata() or {}, list(file.keys())
+            if headers is not None:
+                _check_names(path, names, [component for held in headers for component in COMPONENTS.get(held, ())])
+                names = [name for name in names if name.split(".")[0] in COMPONENTS[stage]]
+            tensors = {name: file.get_tensor(name) for name in names} if contents else {}
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path}: not a readable weights file ({error})") from None
-    try:
-        header = Header(**json.loads(metadata["muomni"]))
-    except (KeyError, TypeError, ValueError):
-        raise CheckpointError(f"{path}: no muOmni header; these weights were not made by `muomni train`") from None
+    header = headers[stage] if headers is not None else _stage_header(path, metadata)
     if header.format != FORMAT:
         raise CheckpointError(f"{path}: format {header.format}, this muOmni reads format {FORMAT}")
     return header, tensors
+
+
+def _check_names(path: Path, names: Iterable[str], components: Iterable[str]) -> None:
+    strangers = sorted(name for name in names if name.split(".")[0] not in components)
+    if strangers:
+        raise CheckpointError(f"{path}: unknown tensors {strangers[:3]}; it should hold {', '.join(components)}")
+
+
+def _stage_header(path: Path, metadata: dict[str, str]) -> Header:
+    try:
+        return _header(json.loads(metadata["muomni"]))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise CheckpointError(f"{path}: no muOmni header; these weights were not made by `muomni train`") from None
 
 
 def _check(path: Path, header: Header, stage: str, tokenizer: str) -> None:
@@ -127,7 +194,8 @@ def _check(path: Path, header: Header, stage: str, tokenizer: str) -> None:
 
 def read_header(path: Path, stage: str, *, tokenizer: str = "") -> Header:
     """What a stage's file says of itself, checked as load_stage does, without reading the weights."""
-    header, _ = _open(path, contents=False)
+    path = _with_exports(path)
+    header, _ = _open(path, stage, contents=False)
     _check(path, header, stage, tokenizer)
     return header
 
@@ -140,13 +208,15 @@ def load_stage(path: Path, stage: str, *, tokenizer: str = "") -> tuple[Header, 
     Raises:
         CheckpointError: one line that names file and reason.
     """
-    header, tensors = _open(path, contents=True)
+    path = _with_exports(path)
+    header, tensors = _open(path, stage, contents=True)
     _check(path, header, stage, tokenizer)
     if fingerprint(tensors) != header.fingerprint:
-        raise CheckpointError(f"{path}: damaged, its contents do not match the fingerprint {header.fingerprint}")
-    strangers = sorted(name for name in tensors if name.split(".")[0] not in COMPONENTS[stage])
-    if strangers:
-        raise CheckpointError(f"{path}: unknown tensors {strangers[:3]} in the stage {stage}")
+        whose = f"of the stage {stage} in {EXPORT_CONFIG}" if path.name == EXPORT else "in its header"
+        raise CheckpointError(
+            f"{path}: damaged, its contents do not match the fingerprint {header.fingerprint} {whose}"
+        )
+    _check_names(path, tensors, COMPONENTS[stage])
     return header, {name: tensor.float() for name, tensor in tensors.items()}
 
 

@@ -26,6 +26,17 @@ class ShapeError(MuOmniError, ValueError):
     """A tensor does not have its contract's shape."""
 
 
+def one_line(error: Exception) -> str:
+    """What an error says, on one line, with its kind if it is not one of ours."""
+    if isinstance(error, MuOmniError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        text = f"unexpected {type(error).__name__}: {error}"
+    return " ".join(text.split())
+
+
 def check_shape(component: str, tensor: Any, expected: Sequence[int | str]) -> None:
     """Raises ShapeError unless `tensor` has the `expected` shape; a string stands for a free axis.
 

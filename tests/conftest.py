@@ -28,6 +28,14 @@ class MicroRun:
     metrics: dict[str, list[dict[str, float]]] = field(default_factory=dict)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_settings() -> Iterator[None]:
+    """No test reads the settings of the person who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUOMNI_CONFIG", "")
+        yield
+
+
 @pytest.fixture(scope="session")
 def smoke_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty cache for features and made data, in place until the session ends; one thread, as micro is small."""
@@ -68,3 +76,28 @@ def micro_run(smoke_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Mi
 def micro_weights(micro_run: MicroRun) -> Path:
     """Weights for `--weights`; not to be written to."""
     return micro_run.folder
+
+
+@pytest.fixture(scope="session")
+def untrained_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the micro size as they are before any training, in a moment; not to be written to."""
+    import torch
+
+    from muomni_core import config as configs
+    from muomni_core.checkpoint import COMPONENTS, PARENTS, Header, component_tensors, save_stage
+    from muomni_core.model.build import BUILDERS
+    from muomni_core.model.codec import TRAINING_ONLY
+    from muomni_core.text.tokenizer import Tokenizer
+
+    folder = tmp_path_factory.mktemp("untrained")
+    tokenizer, prints = Tokenizer.load().fingerprint, {}
+    torch.manual_seed(0)
+    for stage in ("codec", "audio", "vision", "omni", "talker"):
+        fields = COMPONENTS[stage]
+        modules = {name: BUILDERS[name](getattr(configs.MICRO, field)) for name, field in fields.items()}
+        config = {field: configs.to_dict(getattr(configs.MICRO, field)) for field in fields.values()}
+        parents = {parent: prints[parent] for parent in PARENTS[stage]}
+        header = Header(stage, config, parents=parents, tokenizer=tokenizer)
+        tensors = component_tensors(modules, drop=TRAINING_ONLY)
+        prints[stage] = save_stage(folder / f"{stage}.safetensors", tensors, header).fingerprint
+    return folder

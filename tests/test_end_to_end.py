@@ -17,8 +17,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from muomni_cli.app import app
+from muomni_core import MuOmni
 from muomni_core.audio.io import write_wav
 from muomni_core.data.smoke import VOICES, draw, say
+from muomni_core.weights import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 RATE = 16_000
@@ -68,6 +70,14 @@ def fine(result: Result) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_another_codec_leaves_the_packages_vocoder_out(micro_weights: Path) -> None:
+    assert (SHIPPED / "vocoder.safetensors").is_file() and not (micro_weights / "vocoder.safetensors").exists()
+    assert MuOmni.load().vocoders == ["neural", "griffin-lim"]
+    assert MuOmni.load(micro_weights).vocoders == ["griffin-lim"]
+    done = muomni("doctor", "--weights", str(micro_weights))
+    assert "made for another codec than this one" in done.stdout
+
+
 def test_the_commands_chain_in_a_shell(place: Path, micro_weights: Path) -> None:
     """As the README's script, with the weights named; the question is one that micro's ear can hear."""
     program = f'"{sys.executable}" -m muomni_cli'

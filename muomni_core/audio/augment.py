@@ -1,4 +1,4 @@
-"""Augmentation of log mels, cheap enough to be done anew for every batch. All take and give (B, T, 128)."""
+"""Augmentation of log mels (B, T, 128), anew for every batch and other for every clip, on the device where they lie."""
 
 from __future__ import annotations
 
@@ -11,78 +11,83 @@ from muomni_core.config import MelConfig
 SILENCE = -11.5  # log of the mel's floor
 
 
-def uniform(low: float, high: float) -> float:
-    return low + (high - low) * float(torch.rand(()))
+def uniform(n: int, low: float, high: float, device: torch.device | None = None) -> Tensor:
+    """(n,) between `low` and `high`."""
+    return torch.empty(n, device=device).uniform_(low, high)
 
 
-def change_tempo(mel: Tensor, lengths: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-    """Time stretched by interpolation; `factor` over 1 is slower."""
-    stretched = F.interpolate(mel.transpose(1, 2), scale_factor=factor, mode="linear", recompute_scale_factor=True)
-    return stretched.transpose(1, 2), (lengths * factor).long().clamp(1, stretched.shape[2])
+def some(n: int, share: float, device: torch.device) -> Tensor:
+    """(n, 1, 1) bool: which clips it happens to."""
+    return torch.rand(n, 1, 1, device=device) < share
 
 
-def warp_bands(mel: Tensor, factor: float) -> Tensor:
-    """Vocal-tract warp: the bands are read at `factor` times their place (Jaitly & Hinton 2013, in mel bands)."""
-    n_mels = mel.shape[2]
-    place = (torch.arange(n_mels) * factor).clamp(0, n_mels - 1)
-    low = place.floor().long().clamp(max=n_mels - 2)
-    share = (place - low).to(mel.dtype)
-    return mel[:, :, low] * (1 - share) + mel[:, :, low + 1] * share
+def warp(mel: Tensor, lengths: Tensor, tempo: Tensor, bands: Tensor) -> tuple[Tensor, Tensor]:
+    """Time stretched by `tempo` (B,), over 1 is slower; bands read at `bands` (B,) times their place.
+
+    The second changes the length of the vocal tract (Jaitly & Hinton 2013, in mel bands). Returns mel and lengths.
+    """
+    n_frames = mel.shape[1]
+    lengths = (lengths * tempo).long().clamp_min(1)
+    longest = int(lengths.max())
+    # Grid coordinates run from -1 to 1 over the outer edges of the first and the last cell.
+    pace, zero = longest / (n_frames * tempo), torch.zeros_like(tempo)
+    matrix = torch.stack([bands, zero, bands - 1, zero, pace, pace - 1], 1).view(-1, 2, 3).to(mel.dtype)
+    grid = F.affine_grid(matrix, [len(mel), 1, longest, mel.shape[2]], align_corners=False)
+    return F.grid_sample(mel[:, None], grid, padding_mode="border", align_corners=False)[:, 0], lengths
 
 
-def add_noise(mel: Tensor, snr_db: float) -> Tensor:
-    """Coloured noise of a random tilt, `snr_db` below each clip's loudest tenth of frames."""
-    batch, frames, n_mels = mel.shape
-    level = mel.mean(2).quantile(0.9, dim=1)[:, None, None] - snr_db / 8.686
-    tilt = torch.randn(batch, 1, 1) * torch.linspace(-1, 1, n_mels)
-    noise = level + tilt + 0.5 * torch.randn(batch, frames, n_mels)
+def add_noise(mel: Tensor, snr_db: Tensor) -> Tensor:
+    """Coloured noise of a random tilt, `snr_db` (B,) below each clip's loudest tenth of frames."""
+    batch, _, n_mels = mel.shape
+    level = mel.mean(2).quantile(0.9, dim=1)[:, None, None] - snr_db[:, None, None] / 8.686
+    tilt = torch.randn(batch, 1, 1, device=mel.device) * torch.linspace(-1, 1, n_mels, device=mel.device)
+    noise = level + tilt + 0.5 * torch.randn_like(mel)
     return torch.logaddexp(2 * mel, 2 * noise) / 2  # powers add
 
 
-def reverberate(mel: Tensor, seconds: float) -> Tensor:
-    """A room's tail: energy that decays by 60 dB in `seconds`, smeared over time."""
-    frames = max(2, int(100 * seconds))
-    tail = torch.exp(-6.9 * torch.arange(frames) / frames) ** 2
-    tail[1:] *= 0.12
-    power = (2 * mel).exp().transpose(1, 2)
-    kernel = tail.flip(0).expand(power.shape[1], 1, frames)
-    smeared = F.conv1d(F.pad(power, (frames - 1, 0)), kernel, groups=power.shape[1])
-    return smeared.transpose(1, 2).clamp_min(1e-10).log() / 2
+def reverberate(mel: Tensor, seconds: Tensor) -> Tensor:
+    """A room's tail: energy that decays by 60 dB in `seconds` (B,), smeared over time."""
+    n_frames, longest = mel.shape[1], max(2, int(100 * float(seconds.max())))
+    time = torch.arange(longest, device=mel.device)
+    tail = torch.exp(-6.9 * time / (100 * seconds[:, None])) ** 2 * 0.12
+    tail[:, 0] = 1.0
+    size = n_frames + longest
+    spectrum = torch.fft.rfft((2 * mel).exp(), n=size, dim=1) * torch.fft.rfft(tail, n=size, dim=1)[:, :, None]
+    return torch.fft.irfft(spectrum, n=size, dim=1)[:, :n_frames].clamp_min(1e-10).log() / 2
 
 
-def limit_band(mel: Tensor, top: int) -> Tensor:
-    """Nothing above band `top`, as after a telephone."""
-    limited = mel.clone()
-    limited[:, :, top:] = SILENCE
-    return limited
+def limit_band(mel: Tensor, tops: Tensor) -> Tensor:
+    """Nothing above the band `tops` (B,), as after a telephone."""
+    above = torch.arange(mel.shape[2], device=mel.device) >= tops[:, None, None]
+    return mel.masked_fill(above, SILENCE)
 
 
 def spec_augment(mel: Tensor, n_bands: int = 2, band: int = 20, n_times: int = 2, share: float = 0.05) -> Tensor:
     """Stripes of bands and of time replaced by the mean level (Park 2019)."""
-    batch, frames, n_mels = mel.shape
-    keep = torch.ones(batch, frames, n_mels, dtype=torch.bool)
+    batch, n_frames, n_mels = mel.shape
+
+    def stripe(size: int, widest: int) -> Tensor:
+        width, start = (torch.randint(0, n, (batch, 1), device=mel.device) for n in (widest + 1, size))
+        place = torch.arange(size, device=mel.device)
+        return (place >= start) & (place < start + width)
+
+    hidden = torch.zeros(mel.shape, dtype=torch.bool, device=mel.device)
     for _ in range(n_bands):
-        width, start = torch.randint(0, band + 1, (batch, 1)), torch.randint(0, n_mels, (batch, 1))
-        place = torch.arange(n_mels)[None]
-        keep &= ~((place >= start) & (place < start + width))[:, None]
+        hidden |= stripe(n_mels, band)[:, None]
     for _ in range(n_times):
-        width = torch.randint(0, max(1, int(share * frames)) + 1, (batch, 1))
-        start, place = torch.randint(0, frames, (batch, 1)), torch.arange(frames)[None]
-        keep &= ~((place >= start) & (place < start + width))[:, :, None]
-    return torch.where(keep, mel, mel.mean())
+        hidden |= stripe(n_frames, max(1, int(share * n_frames)))[:, :, None]
+    return torch.where(hidden, mel.mean(), mel)
 
 
-def augment(mel: Tensor, lengths: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
-    """The ear's mix of all of these, drawn anew for every batch; `strength` 0 to 1."""
-    if uniform(0, 1) < 0.5 * strength:
-        mel, lengths = change_tempo(mel, lengths, uniform(1 - 0.2 * strength, 1 + 0.2 * strength))
-    if uniform(0, 1) < 0.5 * strength:
-        mel = warp_bands(mel, uniform(1 - 0.12 * strength, 1 + 0.12 * strength))
-    mel = mel + torch.randn(mel.shape[0], 1, 1) * strength
-    if uniform(0, 1) < 0.25 * strength:
-        mel = reverberate(mel, uniform(0.1, 0.5))
-    if uniform(0, 1) < 0.4 * strength:
-        mel = add_noise(mel, uniform(5, 30))
-    if uniform(0, 1) < 0.15 * strength:
-        mel = limit_band(mel, MelConfig().n_mels - int(uniform(30, 48)))
-    return spec_augment(mel, share=0.05 * strength), lengths
+def augment(mel: Tensor, lengths: Tensor, tempo: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+    """The ear's mix of all of these; `strength` 0 to 1. `tempo` (B,) is the caller's: the text must still fit."""
+    n, device = len(mel), mel.device
+    bands = uniform(n, 1 - 0.12 * strength, 1 + 0.12 * strength, device)
+    bands = torch.where(some(n, 0.6 * strength, device)[:, 0, 0], bands, 1.0)
+    mel, lengths = warp(mel, lengths, tempo, bands)
+    mel = mel + torch.randn(n, 1, 1, device=device) * strength
+    mel = torch.where(some(n, 0.25 * strength, device), reverberate(mel, uniform(n, 0.1, 0.5, device)), mel)
+    mel = torch.where(some(n, 0.4 * strength, device), add_noise(mel, uniform(n, 5, 30, device)), mel)
+    tops = MelConfig().n_mels - uniform(n, 30, 48, device)
+    mel = torch.where(some(n, 0.15 * strength, device), limit_band(mel, tops), mel)
+    return (spec_augment(mel, share=0.05 * strength) if strength else mel), lengths

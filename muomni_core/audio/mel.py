@@ -38,13 +38,20 @@ def mel_window(config: MelConfig = MEL) -> Tensor:
     return torch.hann_window(config.win_length)
 
 
+@lru_cache(maxsize=8)
+def _constants(config: MelConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Window and filterbank where the sound is: copied to a GPU once, and not in every step of a training."""
+    return mel_window(config).to(device), mel_filterbank(config).to(device)
+
+
 def log_mel(waveform: Tensor, config: MelConfig = MEL) -> Tensor:
     """Natural log of the mel magnitudes, floored.
 
     Args:
         waveform: (B, N) or (N,), float, 16 kHz mono, -1 to 1.
     Returns:
-        (B, N // 160, 128) or (N // 160, 128). A last partial hop is left out; pad before if it matters.
+        (B, N // 160, 128) or (N // 160, 128), float32, where the waveform is. A last partial hop is left out; pad
+        before if it matters.
         Frame t is centred on sample 160 * t; outside of the clip there is silence, so a clip padded with
         zeros gives the same frames.
     """
@@ -57,17 +64,13 @@ def log_mel(waveform: Tensor, config: MelConfig = MEL) -> Tensor:
         empty = sound.new_zeros(sound.shape[0], 0, config.n_mels)
         return empty if batched else empty[0]
     padded = torch.nn.functional.pad(sound, (config.n_fft // 2, config.n_fft // 2))
+    window, filterbank = _constants(config, sound.device)
     spectrum = torch.stft(
-        padded,
-        config.n_fft,
-        config.hop_length,
-        config.win_length,
-        mel_window(config).to(sound.device),
-        center=False,
-        return_complex=True,
+        padded, config.n_fft, config.hop_length, config.win_length, window, center=False, return_complex=True
     )
     magnitude = spectrum[:, :, :n_frames].abs().transpose(1, 2)
-    mel = (magnitude @ mel_filterbank(config).to(sound.device)).clamp_min(config.floor).log()
+    with torch.autocast(sound.device.type, enabled=False):  # bf16 would leave 2 to 3 digits of it
+        mel = (magnitude @ filterbank).clamp_min(config.floor).log()
     return mel if batched else mel[0]
 
 

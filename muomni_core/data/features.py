@@ -230,12 +230,14 @@ class PictureSet:
 
     def __init__(self, patterns: Patterns, root: Path, size: int = 128):
         self.rows: list[Row] = []
+        self.files: list[str] = []  # of the features; their names change with the data
         self._places: list[tuple[np.memmap, int, int, int]] = []
         for path in expand(patterns, root):
             binary, rows = _cached(path, root, "pictures", str(size), lambda p, b: _make_pictures(p, b, root, size))
             if not rows:
                 continue
             memory = np.memmap(binary, dtype=np.uint8, mode="r")
+            self.files.append(binary.name)
             for row in rows:
                 start, height, width = row.pop("place")
                 self._places.append((memory, start, height, width))
@@ -244,9 +246,45 @@ class PictureSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def squares(self) -> Squares:
+        """All pictures squeezed to squares, made once."""
+        return Squares(self)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(height, width) of each."""
+        return [(height, width) for _, _, height, width in self._places]
+
     def pixels(self, i: int) -> Tensor:
         memory, start, height, width = self._places[i]
         return torch.from_numpy(memory[start : start + 3 * height * width].reshape(3, height, width).copy())
+
+
+class Squares:
+    """Pictures of a set as one array: `squares[rows]` uint8 (B, 3, size, size), squeezed; `shapes[rows]` (B, 2)."""
+
+    def __init__(self, pictures: PictureSet, size: int = 128):
+        self.shapes = torch.tensor(pictures.shapes, dtype=torch.float32).view(-1, 2)
+        about = json.dumps([size, pictures.files])
+        path = cache_folder() / "squares" / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.npy"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            print(f"features: {len(pictures)} squares", file=sys.stderr)
+            from torchvision.transforms.v2.functional import resize
+
+            array = np.empty((len(pictures), 3, size, size), dtype=np.uint8)
+            for i in range(len(pictures)):
+                array[i] = resize(pictures.pixels(i), [size, size], antialias=True).numpy()
+            partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
+            np.save(partial, array)
+            os.replace(partial, path)
+        self.array = np.load(path, mmap_mode="r")
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.array[rows])
 
 
 def _make_pictures(path: Path, binary: Path, root: Path, size: int) -> list[dict]:

@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from muomni_core.audio.augment import SILENCE
 from muomni_core.data.features import PictureSet, SpeechSet, cache_folder
+from muomni_core.data.sampling import LengthSampler
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.vision import VisionEncoder, picture_tokens
+from muomni_core.vision.crops import middle_boxes, random_boxes, read_boxes
 
 
 def _path(kind: str, about: object) -> Path:
@@ -33,13 +37,13 @@ def _write(path: Path, array: np.ndarray) -> None:
 @torch.no_grad()
 def picture_frames(
     encoder: VisionEncoder,
-    pixels: Callable[[int, int], Tensor],
+    pixels: Callable[[np.ndarray, int], Tensor],
     n_pictures: int,
     n_views: int,
     grid: int,
     about: list,
 ) -> np.ndarray:
-    """(pictures, views, 1 + grid * grid, 128) float16; `pixels(i, view)` gives (3, S, S) normalised.
+    """(pictures, views, 1 + grid * grid, 128) float16; `pixels(rows, view)` gives (B, 3, S, S) normalised.
 
     `about` names everything that the result depends on.
     """
@@ -49,44 +53,43 @@ def picture_frames(
         frames = np.empty((n_pictures, n_views, 1 + grid * grid, encoder.config.out_width), dtype=np.float16)
         for view in range(n_views):
             for first in range(0, n_pictures, 64):
-                rows = range(first, min(n_pictures, first + 64))
-                batch = torch.stack([pixels(i, view) for i in rows])
-                frames[first : rows[-1] + 1, view] = picture_tokens(encoder(batch), grid).half().numpy()
+                rows = np.arange(first, min(n_pictures, first + 64))
+                frames[rows, view] = picture_tokens(encoder(pixels(rows, view)), grid).half().cpu().numpy()
         _write(path, frames)
     return np.load(path, mmap_mode="r")
 
 
-def augmented(pictures: PictureSet, size: int, seed: int) -> Callable[[int, int], Tensor]:
+def views(
+    pictures: PictureSet, size: int, n_views: int, seed: int, device: torch.device
+) -> Callable[[np.ndarray, int], Tensor]:
     """View 0 is the middle of the picture, the others are random crops, mirrored or not."""
-    from torchvision.transforms import v2
-
-    from muomni_core.training.stages.vision import centre_crop, normalise
-
-    crop = v2.RandomResizedCrop(size, scale=(0.5, 1.0), ratio=(0.8, 1.25), antialias=True)
-
-    def pixels(i: int, view: int) -> Tensor:
-        if view == 0:
-            return normalise(centre_crop(pictures.pixels(i), size))
-        torch.manual_seed(seed * 7_919 + i * 31 + view)
-        cropped = crop(pictures.pixels(i))
-        return normalise(cropped.flip(2) if torch.rand(()) < 0.5 else cropped)
-
-    return pixels
+    squares = pictures.squares()
+    boxes = [middle_boxes(squares.shapes)]
+    for view in range(1, n_views):
+        torch.manual_seed(seed * 7_919 + view)
+        boxes.append(random_boxes(squares.shapes, 0.5))
+        boxes[view][:, 3] *= torch.where(torch.rand(len(squares)) < 0.5, -1.0, 1.0)
+    return lambda rows, view: read_boxes(squares[rows].to(device), boxes[view][rows].to(device), size)
 
 
 class SoundFrames:
     """Frames of all clips: `frames(i)` (F, 192) float32."""
 
     @torch.no_grad()
-    def __init__(self, encoder: AudioEncoder, clips: SpeechSet, about: list):
+    def __init__(self, encoder: AudioEncoder, clips: SpeechSet, about: list, device: torch.device, budget: int = 6000):
         self.lengths = [-(-n // 8) for n in clips.frames]
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
         path = _path("sounds", [*about, clips.texts, clips.frames])
         if not path.exists():
             print(f"frames: {len(clips)} clips", file=sys.stderr)
             array = np.empty((int(self.starts[-1]), encoder.config.out_width), dtype=np.float16)
-            for i in range(len(clips)):
-                array[self.starts[i] : self.starts[i + 1]] = encoder(clips.mel(i)[None])[0][0].half().numpy()
+            # A clip's frames do not depend on what it is batched with.
+            for rows in LengthSampler(clips.frames, budget, 0).epoch(0):
+                mel = pad_sequence([clips.mel(i) for i in rows], batch_first=True, padding_value=SILENCE)
+                lengths = torch.tensor([clips.frames[i] for i in rows])
+                frames, _ = encoder(mel.to(device), lengths.to(device))
+                for i, own in zip(rows, frames.half().cpu().numpy(), strict=True):
+                    array[self.starts[i] : self.starts[i + 1]] = own[: self.lengths[i]]
             _write(path, array)
         self.array = np.load(path, mmap_mode="r")
 

@@ -46,7 +46,10 @@ class Voice:
     sentences: int
     paces: tuple[float, ...] = (1.0,)
     pitches: tuple[float, ...] = (1.0,)
+    asks: str = ""  # "words" or "pictures": questions that the omni stage has answers to, not sentences of `text/`
 
+
+VARIED = {"paces": (0.8, 1.0, 1.2), "pitches": (0.85, 1.0, 1.2)}
 
 # About 24 hours; slt is the voice that the Talker learns, the others only teach the ear.
 VOICES = (
@@ -57,6 +60,18 @@ VOICES = (
     Voice("flite_kal", "flite", "kal16", 2_000, (0.8, 1.0, 1.2), (0.85, 1.0, 1.25)),
     Voice("espeak_us", "espeak", "en-us", 2_500, (0.8, 1.0, 1.2), (0.7, 1.0, 1.3)),
     Voice("espeak_gb", "espeak", "en-gb", 1_500, (0.8, 1.0, 1.2), (0.7, 1.0, 1.3)),
+    Voice("questions_slt", "festival", "voice_cmu_us_slt_arctic_hts", 1_500, asks="words"),
+    Voice("questions_kaldiphone", "festival", "voice_kal_diphone", 1_000, (0.85, 1.0, 1.2), asks="words"),
+    Voice("questions_flite_slt", "flite", "slt", 1_000, **VARIED, asks="words"),
+    Voice("questions_flite_rms", "flite", "rms", 1_000, **VARIED, asks="words"),
+    Voice("questions_flite_kal", "flite", "kal16", 1_000, **VARIED, asks="words"),
+    Voice("questions_espeak_us", "espeak", "en-us", 1_000, **VARIED, asks="words"),
+    Voice("pictures_slt", "festival", "voice_cmu_us_slt_arctic_hts", 500, asks="pictures"),
+    Voice("pictures_kaldiphone", "festival", "voice_kal_diphone", 500, (0.85, 1.0, 1.2), asks="pictures"),
+    Voice("pictures_flite_slt", "flite", "slt", 500, **VARIED, asks="pictures"),
+    Voice("pictures_flite_rms", "flite", "rms", 500, **VARIED, asks="pictures"),
+    Voice("pictures_flite_kal", "flite", "kal16", 500, **VARIED, asks="pictures"),
+    Voice("pictures_espeak_us", "espeak", "en-us", 500, **VARIED, asks="pictures"),
 )
 
 # Source, share of the sentences. Everyday sentences first: they are what people say and ask.
@@ -116,6 +131,15 @@ def val_sentences(text_dir: Path) -> list[str]:
     with lzma.open(text_dir / "tatoeba_english-val.jsonl.xz", "rt", encoding="utf-8") as lines:
         rows = [json.loads(line)["text"] for line in lines]
     return [text for text in rows[len(rows) // 2 :] if speakable(text)]
+
+
+def question_sentences(voice: Voice) -> list[str]:
+    """The questions that this voice asks; another one asks others, in another order."""
+    from muomni_core.data.mix import spoken_picture_questions, spoken_questions
+
+    in_words = [e.audio_text for e in spoken_questions() if e.audio_text]
+    questions = in_words if voice.asks == "words" else list(spoken_picture_questions())
+    return random.Random(voice.name).sample(questions, voice.sentences)
 
 
 def say_festival(jobs: list[tuple[str, Path]], voice: str, pace: float) -> None:
@@ -199,15 +223,18 @@ def main() -> None:
             sys.exit(
                 f"{program} is missing: apt-get install espeak-ng flite festival festvox-us-slt-hts festvox-kallpc16k"
             )
-    pool = collect_sentences(args.data / "text", sum(v.sentences for v in VOICES))
+    pool = collect_sentences(args.data / "text", sum(v.sentences for v in VOICES if not v.asks))
     held_out = val_sentences(args.data / "text")
     tasks, start = [], 0
     for place, voice in enumerate(VOICES):  # every voice has its own sentences, also where --only leaves some out
-        mine, start = pool[start : start + voice.sentences], start + voice.sentences
+        if voice.asks:
+            mine = question_sentences(voice)
+        else:
+            mine, start = pool[start : start + voice.sentences], start + voice.sentences
         if voice not in voices:
             continue
         path = out / f"made_{voice.name}-val-000.tar"
-        if not path.exists():
+        if not path.exists() and not voice.asks:
             first = place * VAL_SENTENCES
             tasks.append((voice, 1000, held_out[first : first + VAL_SENTENCES], path))
         for number, first in enumerate(range(0, len(mine), SHARD_SENTENCES)[: args.shards]):

@@ -11,14 +11,24 @@ Everything is a function of the rng's state.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
+from functools import cache
 
+from muomni_core.data import phrasings as ask
 from muomni_core.data.everyday import everyday_questions
 from muomni_core.data.example import Example, as_heard, plain
 from muomni_core.data.picture_mix import PictureFacts, all_labels, picture_examples
 from muomni_core.data.scenes import scene_examples
-from muomni_core.data.text_mix import questions_to_speak, speakable, spoken_examples, text_examples
+from muomni_core.data.text_mix import (
+    questions_to_speak,
+    speakable,
+    spoken_examples,
+    spoken_questions,
+    text_examples,
+)
 from muomni_core.data.text_rows import TextRows
+from muomni_core.data.words import plural, with_article
 
 __all__ = [
     "Example",
@@ -34,6 +44,8 @@ __all__ = [
     "questions_to_speak",
     "scene_examples",
     "spoken_examples",
+    "spoken_picture_questions",
+    "spoken_questions",
     "text_examples",
 ]
 
@@ -60,6 +72,26 @@ def dedupe(examples: Iterable[Example], val_texts: Iterable[str]) -> list[Exampl
             seen.add(key)
             kept.append(e)
     return kept
+
+
+# What the made voices ask about, in phrasings with a place for it.
+_SPOKEN_THINGS = (
+    "cat", "dog", "man", "woman", "boy", "girl", "child", "bird", "horse", "car", "boat", "bicycle", "ball", "tree",
+    "flower", "hat", "shirt", "circle", "square", "triangle", "red circle", "blue square", "green triangle",
+)  # fmt: skip
+
+
+@cache
+def spoken_picture_questions() -> tuple[str, ...]:
+    """Questions about pictures for the made voices (data/made_speech.py): all phrasings, of some common things."""
+    fixed = [ask.SEE, *(q for _, questions in ask.NAMING for q in questions), *ask.DESCRIBE, *ask.WHO, *ask.WHERE]
+    fixed += [*ask.IN_OR_OUT, *ask.ELSE, *ask.SCENE_SHAPE, *ask.SCENE_COLOUR_OF_IT, *ask.SCENE_COUNT_ALL]
+    about = [q.format(a=with_article(n)) for n in _SPOKEN_THINGS for q in (*ask.YES_NO, *ask.IS_IT)]
+    about += [q.format(n=n) for n in _SPOKEN_THINGS for q in (*ask.COLOUR, *ask.DOING, *ask.SCENE_SIDE)]
+    about += [q.format(b=plural(n)) for n in _SPOKEN_THINGS for q in ask.COUNT]
+    random.Random(0).shuffle(about)
+    wanted = [q for q in [*fixed, *about[:600]] if speakable(q)]
+    return tuple(dict.fromkeys(wanted))
 
 
 def picture_questions_to_speak(examples: Iterable[Example], n: int) -> list[str]:

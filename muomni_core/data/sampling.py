@@ -44,7 +44,7 @@ class LengthSampler:
     def __init__(self, lengths: list[int] | np.ndarray, budget: int, seed: int, weights: np.ndarray | None = None):
         self.lengths, self.budget, self.seed = np.asarray(lengths), budget, seed
         self.weights = None if weights is None else weights / weights.sum()
-        self._epoch = lru_cache(maxsize=2)(self._batches)
+        self.epoch = lru_cache(maxsize=2)(self._batches)  # number -> all its batches
         self._starts = [0]  # number of the first batch of each epoch
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
@@ -69,7 +69,7 @@ class LengthSampler:
     def __call__(self, index: int) -> np.ndarray:
         epoch = next((e for e, s in enumerate(self._starts[1:]) if s > index), len(self._starts) - 1)
         while True:
-            batches = self._epoch(epoch)
+            batches = self.epoch(epoch)
             if index < self._starts[epoch] + len(batches):
                 return batches[index - self._starts[epoch]]
             if len(self._starts) == epoch + 1:

@@ -6,6 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from muomni_core.data import facts as known
@@ -334,6 +335,12 @@ def questions_to_speak(rng: random.Random, n: int) -> list[Example]:
             continue
         found[key] = Example("audio", "", example.answer, None, said)
     return list(found.values())
+
+
+@cache
+def spoken_questions() -> tuple[Example, ...]:
+    """The questions that made voices ask (data/made_speech.py) and that the omni stage knows the answers to."""
+    return tuple(questions_to_speak(random.Random("spoken questions"), 2500))
 
 
 def speakable(text: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from muomni_core.data.chat import AUDIO_SLOT, IMAGE_SLOT
 from muomni_core.errors import ShapeError
+from muomni_core.model.cache import KVCache
 from muomni_core.model.thinker import Thinker
 
 
@@ -52,19 +55,23 @@ def generate(
     top_p: float = 1.0,
     generator: torch.Generator | None = None,
     no_repeat: int = 4,
-):
+    cache: KVCache | None = None,
+) -> Iterator[int]:
     """Yields token ids after a prompt (1, T, 256) until the end token, which is not yielded, or `max_tokens`.
 
-    `no_repeat`: no run of so many tokens is said twice; 0 turns that off.
+    Args:
+        no_repeat: no run of so many tokens is said twice; 0 turns that off.
+        cache: what came before the prompt. It has taken in the prompt afterwards, and the tokens but perhaps the last.
     """
     from muomni_core.model.talker import sample
 
-    cache = thinker.new_cache(1, embeddings.shape[1] + max_tokens)
+    if cache is None:
+        cache = thinker.new_cache(1, embeddings.shape[1] + max_tokens)
     said: list[int] = []
     for _ in range(max_tokens):
         logits = thinker.logits(thinker(embeddings, cache=cache)[:, -1])[0]
         if no_repeat and len(said) >= no_repeat:
-            before = said[-(no_repeat - 1) :]
+            before = said[len(said) - no_repeat + 1 :]
             for i in range(len(said) - no_repeat + 1):
                 if said[i : i + no_repeat - 1] == before:
                     logits[said[i + no_repeat - 1]] = -torch.inf

@@ -87,11 +87,22 @@ class Listener:
 
     def parts(self, blocks: Iterable[np.ndarray], decoding: Decoding = DEFAULT) -> Iterator[list[HeardWord]]:
         """As `hear`, part by part of some 16 seconds, each as soon as it is understood."""
+        return self._words(self._stretches(blocks), decoding)
+
+    def _words(self, stretches: Iterable[Stretch], decoding: Decoding) -> Iterator[list[HeardWord]]:
         if decoding.beam > 1 and self.letter_model is None:
             log.warning("there is no %s among the weights: beam search goes by the ear alone", LETTERS)
-        for stretch in joined(self._stretches(blocks)):
+        for stretch in joined(stretches):
             found = timed_words(stretch, self._decoded(stretch.logprobs, decoding))
             yield believed([word for word in found if _spoken_in(stretch, word)])
+
+    def hear_with_frames(self, sound: np.ndarray, decoding: Decoding = DEFAULT) -> tuple[Heard, Tensor]:
+        """The words of a sound (N,), and its frames (1, ceil(T/8), 192); one pass of the encoder up to 20 seconds."""
+        frames = self.frames(sound)
+        if len(list(windows([sound]))) > 1:
+            return self.hear([sound], decoding), frames
+        words = list(self._words([self.stretch(sound, frames=frames)], decoding)) if len(sound) else []
+        return Heard([word for part in words for word in part], len(sound) / RATE), frames
 
     @torch.no_grad()
     def frames(self, sound: np.ndarray) -> Tensor:
@@ -104,8 +115,13 @@ class Listener:
             yield self.stretch(window.sound, window.start // FRAME)
 
     @torch.no_grad()
-    def stretch(self, sound: np.ndarray, start: int = 0) -> Stretch:
-        """What the ear makes of a sound (N,) that is short enough to be heard at once; `start` is its first slot."""
+    def stretch(self, sound: np.ndarray, start: int = 0, frames: Tensor | None = None) -> Stretch:
+        """What the ear makes of a sound (N,) that is short enough to be heard at once.
+
+        Args:
+            start: the number of its first slot.
+            frames: the encoder's frames of this sound (1, ceil(T/8), 192), where they are known.
+        """
         encoder = self._component("audio", "audio")
         mel = log_mel(pad_to_hop(torch.from_numpy(np.pad(sound, (0, -len(sound) % GRID)))))
         n_slots = len(mel) // 8 * encoder.config.n_slots
@@ -113,7 +129,8 @@ class Listener:
         power = (2 * mel).exp().sum(1).numpy().reshape(n_slots, -1).mean(1)
         speech = np.zeros(n_slots, bool) if is_silent(sound) else speech_frames(mel.numpy())[slots]
         if speech.any():
-            frames, _ = encoder(mel[: -(-len(sound) // 160)][None].to(self._device))
+            if frames is None:
+                frames, _ = encoder(mel[: -(-len(sound) // 160)][None].to(self._device))
             logprobs = encoder.ctc_logits(frames)[0].float().log_softmax(-1).cpu().numpy()[:n_slots]
         else:
             logprobs = np.full((n_slots, N_SYMBOLS), NOTHING, np.float32)

@@ -14,27 +14,28 @@ import torch
 from torch import Tensor, nn
 
 from muomni_core import config as configs
-from muomni_core.audio.io import SAMPLE_RATE, SoundSource, iter_sound, read_sound
+from muomni_core.audio.io import SAMPLE_RATE, SoundSource, iter_sound
 from muomni_core.audio.mel import log_mel, pad_to_hop
 from muomni_core.audio.vocoder import scale_down
-from muomni_core.checkpoint import Header, check_parents, find_file, read_header
-from muomni_core.data.chat import turn_ids
-from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
+from muomni_core.checkpoint import Header, check_parents, find_file, is_export, read_header
 from muomni_core.errors import CheckpointError, InputError, check_shape
+from muomni_core.model.asking import Asker
 from muomni_core.model.build import CONFIGS, load_components
-from muomni_core.model.fusion import fuse, generate
+from muomni_core.model.conversation import Conversation
 from muomni_core.model.hearing import LETTERS, Heard, Listener
 from muomni_core.model.speaking import Said, Speaker
-from muomni_core.model.vision import picture_tokens
+from muomni_core.model.thinker import Thinker
 from muomni_core.text.decoding import Decoding
-from muomni_core.text.tokenizer import StreamDecoder, Tokenizer
+from muomni_core.text.tokenizer import Tokenizer
 from muomni_core.weights import SHIPPED
 
 if TYPE_CHECKING:
+    from muomni_core.model.asking import Pictures
     from muomni_core.vision.image import ImageSource
 
 log = logging.getLogger(__name__)
 
+SPARE_VOCODER = "the package's is made for another codec than this one; Griffin-Lim makes the waveform"
 STAGES = ("codec", "audio", "vision", "omni", "talker", "vocoder")
 
 
@@ -48,7 +49,7 @@ class MuOmni:
 
     @classmethod
     def load(cls, folder: str | Path | None = None, device: str = "auto") -> MuOmni:
-        """The stages that are found in `folder`, the rest from the package.
+        """The stages that are found in `folder`, the rest from the package; an export stands by itself.
 
         Args:
             device: auto (a GPU where there is one), cpu, cuda or mps.
@@ -58,14 +59,26 @@ class MuOmni:
         folders = [SHIPPED] if folder is None else [Path(folder), SHIPPED]
         if not folders[0].is_dir():
             raise CheckpointError(f"{folders[0]}: no such folder of weights")
-        tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
+        if is_export(folders[0]):
+            folders = folders[:1]
+            tokenizer = Tokenizer.load(folders[0] / "tokenizer.json")
+        else:
+            tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
         found = {stage: find_file(folders, f"{stage}.safetensors") for stage in STAGES}
         files = {stage: path for stage, path in found.items() if path is not None}
         headers = {stage: read_header(path, stage, tokenizer=tokenizer.fingerprint) for stage, path in files.items()}
         prints = {stage: header.fingerprint for stage, header in headers.items()}
+        if is_spare_vocoder(files, headers):
+            log.info("vocoder: %s", SPARE_VOCODER)
+            del files["vocoder"], headers["vocoder"], prints["vocoder"]
         for stage, header in headers.items():
             check_parents(files[stage], header, prints)
         return cls(files, headers, tokenizer, pick_device(device))
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """stage -> the file that its weights are in."""
+        return dict(self._files)
 
     @cached_property
     def config(self) -> configs.OmniConfig:
@@ -99,106 +112,79 @@ class MuOmni:
     def ask(
         self,
         question: str | None = None,
-        image: ImageSource | None = None,
+        image: Pictures | None = None,
         audio: SoundSource | None = None,
-        *,
-        max_tokens: int = 64,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-        transcript: bool = True,
+        **options: Any,
     ) -> str:
-        """The answer to a question about a picture, a recording, or nothing but words.
+        """The answer to a question about pictures, a recording, or nothing but words.
 
         Without `question` a recording is the question, and a picture alone is asked "What do you see?".
 
         Args:
-            max_tokens: bound of the answer; a warning is logged when it is hit.
-            temperature: 0 takes the likeliest word each time; above, `seed` repeats an answer.
-            transcript: whether the ear's own transcript goes beside the frames of a recording.
+            image: a picture, or a list of several.
+            options: as `ask_stream`.
         Raises:
             InputError: nothing is asked, or a file cannot be used.
         """
-        options = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
-        return "".join(self.ask_stream(question, image, audio, transcript=transcript, **options)).strip()
+        return "".join(self.ask_stream(question, image, audio, **options)).strip()
 
     def ask_stream(
         self,
         question: str | None = None,
-        image: ImageSource | None = None,
+        image: Pictures | None = None,
         audio: SoundSource | None = None,
         *,
         max_tokens: int = 64,
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int = 0,
+        no_repeat: int = 4,
         transcript: bool = True,
     ) -> Iterator[str]:
-        """As `ask`, piece by piece while it is thought of."""
-        embeddings = self._prompt(question, image, audio, transcript, max_tokens)
-        generator = torch.Generator(self.device).manual_seed(seed)
-        decoder, n_tokens = StreamDecoder(self.tokenizer), 0
-        for token in generate(
-            self._component("omni", "thinker"),
-            embeddings,
-            self.tokenizer.end_id,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            generator=generator,
-        ):
-            n_tokens += 1
-            if piece := decoder.push(token):
-                yield piece
-        yield decoder.finish()
-        if n_tokens == max_tokens:
-            log.warning("the answer was cut off after %d tokens (--max-tokens)", max_tokens)
+        """As `ask`, piece by piece while it is thought of.
 
-    @torch.no_grad()
-    def _prompt(self, question: str | None, image: Any, audio: Any, transcript: bool, max_tokens: int) -> Tensor:
-        """Embeddings of one turn (1, T, 256): image, audio, text."""
-        if question is not None and not question.strip():
-            raise InputError("the question is empty; ask something")
-        if question is None and image is None and audio is None:
-            raise InputError("nothing is asked: give a question, an image or a recording")
-        picture = sound = None
-        if image is not None:
-            picture = self.picture_frames(image)[0]
-        if audio is not None:
-            wave = read_sound(audio, max_seconds=30)
-            sound = self.sound_frames(wave)[0]
-            if question is None and transcript:
-                question = self._hear(wave)
-        if question is None:
-            question = PICTURE_QUESTION if audio is None else ""
-        ids = turn_ids(
-            self.tokenizer,
-            question.strip(),
-            [] if picture is None else [len(picture)],
-            [] if sound is None else [len(sound)],
-        )
-        room = self.config.thinker.max_positions - max_tokens
-        if len(ids) > room:
-            raise InputError(
-                f"the question is too long: {len(ids)} tokens with its answer still to come, at most {room}"
-            )
-        return fuse(
-            self._component("omni", "thinker"),
-            self._component("omni", "vision_projector"),
-            self._component("omni", "audio_projector"),
-            torch.tensor([ids], device=self.device),
-            picture,
-            sound,
-        )
+        Args:
+            max_tokens: bound of the answer; a warning is logged when it is hit.
+            temperature: 0 takes the likeliest word each time; above, `seed` repeats an answer.
+            top_p: words are chosen among the likeliest that together have this probability.
+            no_repeat: no run of so many tokens is said twice; 0 allows all.
+            transcript: whether the ear's own transcript goes beside the frames of a recording.
+        """
+        options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
+        turn = self._asker.turn(question, image, audio, transcript=transcript)
+        return self._asker.text(self._asker.tokens(turn.embeddings, no_repeat=no_repeat, **options))
 
-    @torch.no_grad()
+    def conversation(self) -> Conversation:
+        """A new conversation: its `ask` and `ask_stream` take what this one's do, and remember."""
+        return Conversation(self._asker)
+
+    def attention(
+        self,
+        answer: str,
+        question: str | None = None,
+        image: Pictures | None = None,
+        audio: SoundSource | None = None,
+        *,
+        transcript: bool = True,
+    ) -> np.ndarray:
+        """Where an answer looks: (pictures, grid, grid) float32, shares that sum to 1 over all cells.
+
+        Raises InputError without a picture.
+        """
+        return self._asker.attention(self._asker.turn(question, image, audio, transcript=transcript), answer).numpy()
+
+    @cached_property
+    def _asker(self) -> Asker:
+        return Asker(self._component, self.tokenizer, self.config, self.device, self.listener)
+
+    @property
+    def thinker(self) -> Thinker:
+        """The language model itself."""
+        return self._component("omni", "thinker")
+
     def picture_frames(self, image: ImageSource) -> Tensor:
         """What the Thinker is given of a picture, before the projector: (1, 1 + grid * grid, 128)."""
-        from muomni_core.vision.image import image_tensor
-
-        pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self.device)
-        tokens = self._component("vision", "vision").encoder(pixels)
-        return picture_tokens(tokens, self.config.projector.picture_grid)
+        return self._asker.picture_frames(image)
 
     def sound_frames(self, sound: np.ndarray) -> Tensor:
         """What the Thinker is given of a sound (N,), before the projector: (1, ceil(T/8), 192)."""
@@ -225,9 +211,6 @@ class MuOmni:
             rescore: whether the Thinker chooses among a beam's texts.
         """
         return self.listener.hear(iter_sound(source), Decoding.of(beam, rescore))
-
-    def _hear(self, sound: np.ndarray) -> str:
-        return self.listener.hear([sound]).text
 
     @cached_property
     def listener(self) -> Listener:
@@ -337,6 +320,13 @@ class MuOmni:
                 torch.tensor([ids], device=self.device), torch.tensor([len(ids)], device=self.device)
             )
         return vector[0].cpu().numpy()
+
+
+def is_spare_vocoder(files: dict[str, Path], headers: dict[str, Header]) -> bool:
+    """Whether the vocoder is the package's, which nobody asked for, beside a codec that it was not made for."""
+    if "vocoder" not in headers or "codec" not in headers or files["vocoder"].parent != SHIPPED:
+        return False
+    return files["codec"].parent != SHIPPED and headers["vocoder"].parents["codec"] != headers["codec"].fingerprint
 
 
 def pick_device(name: str) -> torch.device:

@@ -15,6 +15,7 @@ from muomni_core.model.layers import count_parameters
 from muomni_core.model.talker import Talker
 from muomni_core.model.thinker import Projector, Thinker
 from muomni_core.model.vision import VisionModel, picture_tokens
+from muomni_core.model.vocoder import NeuralVocoder
 
 SECONDS = 4
 QUESTION_TOKENS = 16
@@ -85,10 +86,8 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
             mel_hat = codec.decode(codec.encode(mel), mel.shape[1])
         note("talker", states, codes, talker)
         note("codec", mel, codes, codec)
-        sound = torch.zeros(1, mel_hat.shape[1] * config.mel.hop_length)
-        if not meta:
-            from muomni_core.audio.vocoder import griffin_lim
-
-            sound = griffin_lim(mel_hat, n_iter=2)
-        note("vocoder", mel_hat, sound, None)
+        vocoder = NeuralVocoder(config.vocoder).eval()
+        # The meta device has no inverse Fourier transform.
+        sound = torch.zeros(1, mel_hat.shape[1] * config.mel.hop_length) if meta else vocoder(mel_hat)
+        note("vocoder", mel_hat, sound, vocoder)
     return {"preset": preset, "total": sum(row["parameters"] for row in rows), "components": rows}

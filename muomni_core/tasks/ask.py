@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
-from muomni_core.errors import InputError
+from muomni_core.errors import InputError, one_line
+from muomni_core.tasks.rows import Row, read_rows
 
 if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni
 
-MAX_LINE_BYTES = 1_000_000
 FIELDS = ("image", "audio", "question")
 
 
@@ -24,7 +23,7 @@ class Request:
 
     id: Any
     question: str | None = None
-    image: str | Path | BinaryIO | None = None
+    image: Any = None  # as MuOmni.ask takes it: one or a list
     audio: str | Path | BinaryIO | None = None
     error: str | None = None
 
@@ -56,38 +55,20 @@ def read_requests(lines: BinaryIO, folder: Path) -> Iterator[Request]:
     An empty line is skipped. A line that is no request comes back with `error` set; its id is the line's number, as
     is that of a request without one.
     """
-    for number, line in enumerate(_bounded_lines(lines), start=1):
-        if line is None:
-            yield Request(number, error=f"line {number} is longer than {MAX_LINE_BYTES:,} bytes")
-        elif line.strip():
-            yield _parse(line, number, folder)
+    for row in read_rows(lines):
+        yield _parse(row, folder) if row.error is None else Request(row.id, error=row.error)
 
 
-def _bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
-    """Lines; None for one above the bound, whose bytes are dropped as they come."""
-    while line := stream.readline(MAX_LINE_BYTES):
-        if len(line) < MAX_LINE_BYTES or line.endswith(b"\n"):
-            yield line
-            continue
-        while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-            pass
-        yield None
-
-
-def _parse(line: bytes, number: int, folder: Path) -> Request:
-    try:
-        row = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return Request(number, error=f"line {number} is not JSON")
-    if not isinstance(row, dict):
-        return Request(number, error=f"line {number} is not a JSON object")
-    key = number if row.get("id") is None else row["id"]
-    values = {field: row.get(field) for field in FIELDS}
+def _parse(row: Row, folder: Path) -> Request:
+    key = row.id
+    values = {field: row.values.get(field) for field in FIELDS}
     for field, value in values.items():
-        if value is not None and not isinstance(value, str):
-            return Request(key, error=f"{field} must be text, not {type(value).__name__}")
-        if field != "question" and value is not None and (value in ("", "-") or "\0" in value):
-            return Request(key, error=f"{field} must be the name of a file")
+        many = value if isinstance(value, list) and field == "image" else [] if value is None else [value]
+        for one in many:
+            if not isinstance(one, str):
+                return Request(key, error=f"{field} must be text, not {type(one).__name__}")
+            if field != "question" and (one in ("", "-") or "\0" in one):
+                return Request(key, error=f"{field} must be the name of a file")
     try:
         question = settle_question(values["question"], image=bool(values["image"]), audio=bool(values["audio"]))
     except InputError as error:
@@ -95,7 +76,8 @@ def _parse(line: bytes, number: int, folder: Path) -> Request:
     if question is not None:
         question = question.encode("utf-8", "replace").decode()  # JSON can hold half of a surrogate pair
     image, audio = values["image"], values["audio"]
-    return Request(key, question, image and folder / image, audio and folder / audio)
+    images = [folder / one for one in image] if isinstance(image, list) else image and folder / image
+    return Request(key, question, images, audio and folder / audio)
 
 
 def answer(omni: MuOmni, request: Request, **generation: Any) -> str:
@@ -113,16 +95,3 @@ def answer_batch(omni: MuOmni, requests: Iterable[Request], **generation: Any) -
             yield {"id": request.id, "answer": answer(omni, request, **generation)}
         except Exception as error:  # the row says what went wrong, and the caller exits with 1
             yield {"id": request.id, "error": one_line(error)}
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, on one line, with its kind if it is not one of ours."""
-    from muomni_core.errors import MuOmniError
-
-    if isinstance(error, MuOmniError):
-        text = str(error)
-    elif isinstance(error, OSError) and error.strerror and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"
-    else:
-        text = f"unexpected {type(error).__name__}: {error}"
-    return " ".join(text.split())

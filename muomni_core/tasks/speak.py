@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from muomni_core.audio.io import SAMPLE_RATE as RATE
-from muomni_core.errors import InputError
-from muomni_core.tasks.ask import one_line
+from muomni_core.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muomni_core.data.record import AUDIO_SUFFIXES
-from muomni_core.errors import InputError
+from muomni_core.errors import InputError, one_line
 from muomni_core.files import open_input, printable, source_name
-from muomni_core.tasks.ask import one_line
 
 if TYPE_CHECKING:
     from muomni_core.audio.io import SoundSource

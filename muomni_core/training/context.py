@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from muomni_core.checkpoint import find_file
 from muomni_core.errors import CheckpointError, DataError
 from muomni_core.model.build import load_components
@@ -25,6 +27,8 @@ class Context:
     tokenizer: Tokenizer
     folders: list[Path]  # where parents are looked for, in order: --out, --weights, the package
     training: bool = True
+    # Where parents are put, and where losses and validation run.
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     parents: dict[str, str] = field(default_factory=dict)  # fingerprints of what was taken
 
     def options(self, kind: type[T]) -> T:
@@ -61,7 +65,7 @@ class Context:
         return path
 
     def parent(self, stage: str) -> dict[str, Any]:
-        """A parent stage's components by name, frozen and in eval mode; its fingerprint is noted."""
+        """A parent stage's components by name, frozen, in eval mode, on the device; its fingerprint is noted."""
         header, modules = load_components(self.find(stage), stage, tokenizer=self.tokenizer.fingerprint)
         self.parents[stage] = header.fingerprint
-        return modules
+        return {name: module.to(self.device) for name, module in modules.items()}

@@ -116,8 +116,9 @@ def dry_run(
         return found
     say("taking a few steps")
     torch.manual_seed(loaded.train.seed)
-    stage = stage_class(stage_name)(build_context(loaded, data, folders, training=True))
-    stage.model.to(pick_device(device))
+    device = pick_device(device)
+    stage = stage_class(stage_name)(build_context(loaded, data, folders, training=True, device=device))
+    stage.model.to(device)
     measure(stage, loaded.train, found)
     return found
 

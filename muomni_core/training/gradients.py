@@ -52,7 +52,8 @@ class Drawn:
     """A micro-batch and the random state behind it, which dropout goes on from."""
 
     batch: Any
-    random: list[Tensor]
+    random: Tensor  # the CPU's
+    seed: int = 0  # the GPU's: batches may be drawn in a process that has none
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
@@ -66,28 +67,33 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return kind(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
 
 
-def _random_state(device: torch.device) -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
-
-
-def _set_random_state(states: list[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
+def _set_random_state(micro: Drawn, device: torch.device) -> None:
+    torch.set_rng_state(micro.random)
     if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)
+        torch.cuda.manual_seed(micro.seed)
 
 
-def draw(stage: Stage, step: int, accumulate: int, seed: int) -> list[Drawn]:
-    """The micro-batches of a step; everything random in them follows from seed and step."""
-    device = next(stage.model.parameters()).device
+def micro_batches(stage: Stage, step: int, accumulate: int, seed: int) -> list[Drawn]:
+    """The micro-batches of a step, on the CPU; everything random in them follows from seed and step."""
     drawn = []
     for index in range(step * accumulate, (step + 1) * accumulate):
-        torch.manual_seed(seed * 1_000_003 + index)
+        number = seed * 1_000_003 + index
+        torch.manual_seed(number)
         batch = stage.batch(index)
-        drawn.append(Drawn(batch, _random_state(device)))
+        drawn.append(Drawn(batch, torch.get_rng_state(), number))
+    return drawn
+
+
+def prepare(stage: Stage, drawn: list[Drawn]) -> list[Drawn]:
+    """What some stages do with a step's micro-batches before the first loss."""
     if hasattr(stage, "prepare"):
         stage.prepare([d.batch for d in drawn])
     return drawn
+
+
+def draw(stage: Stage, step: int, accumulate: int, seed: int) -> list[Drawn]:
+    """The micro-batches of a step, ready for `backward`."""
+    return prepare(stage, micro_batches(stage, step, accumulate, seed))
 
 
 def backward(
@@ -113,7 +119,7 @@ def backward(
 def _one_by_one(loss: Callable[[Any], Loss], drawn: list[Drawn], device: torch.device, bf16: bool) -> Iterator[Loss]:
     for micro in drawn:
         batch = to_device(micro.batch, device)
-        _set_random_state(micro.random, device)
+        _set_random_state(micro, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             part = loss(batch)
         part.total.backward()
@@ -123,7 +129,7 @@ def _one_by_one(loss: Callable[[Any], Loss], drawn: list[Drawn], device: torch.d
 def _jointly(stage: Any, drawn: list[Drawn], device: torch.device, bf16: bool) -> Iterator[Loss]:
     def embed(micro: Drawn) -> tuple[Tensor, ...]:
         batch = to_device(micro.batch, device)
-        _set_random_state(micro.random, device)  # the same dropout both times
+        _set_random_state(micro, device)  # the same dropout both times
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             return stage.embed(batch)
 

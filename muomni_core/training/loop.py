@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from muomni_core.errors import CheckpointError, DataError, MuOmniError
-from muomni_core.training.gradients import Loss, Stage, backward, draw
+from muomni_core.training.ahead import drawn_steps
+from muomni_core.training.gradients import Drawn, Loss, Stage, backward, prepare
 from muomni_core.training.interrupt import Interrupts, Stopped
 from muomni_core.training.recipe import TrainConfig
 from muomni_core.training.run_key import RunKey
@@ -58,11 +59,19 @@ class RunState:
     notes: list[str] = field(default_factory=list)  # what was changed on the way: "step 500: steps 1000 -> 2000"
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
+def share_done(config: TrainConfig, step: int, hours: float = 0.0) -> float:
+    """How far a run has come, 0 to 1: by its steps, or by the clock where `minutes` end it before."""
+    by_clock = 60 * hours / config.minutes if config.minutes else 0.0
+    return min(1.0, max(step / config.steps, by_clock))
+
+
+def learning_rate(config: TrainConfig, step: int, hours: float = 0.0) -> float:
     """Linear warm-up, then a cosine to `min_lr` of the peak."""
     if step < config.warmup:
         return config.lr * (step + 1) / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    if config.minutes:
+        done = max(done, share_done(config, step, hours))
     return config.lr * (config.min_lr + (1 - config.min_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
@@ -101,11 +110,11 @@ def average_state(model: nn.Module) -> dict[str, Tensor]:
 def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, step: int) -> None:
     """Exponential moving average that forgets its start: early on the decay is smaller."""
     decay = min(decay, (1 + step) / (10 + step))
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
+    own = model.state_dict()
+    moving = [name for name, value in own.items() if value.is_floating_point()]
+    torch._foreach_lerp_([average[name] for name in moving], [own[name] for name in moving], 1 - decay)
+    for name in own.keys() - set(moving):
+        average[name].copy_(own[name])
 
 
 class averaged_weights:
@@ -227,22 +236,26 @@ class _Run:
         with self.interrupts.deferred():
             self.save()
 
-    def is_due(self) -> bool:
-        at, config = self.at, self.config
-        return at.validated < at.step and (at.step % config.validate_every == 0 or at.step == config.steps)
+    def is_over(self) -> bool:
+        return share_done(self.config, self.at.step, self.at.hours) >= 1
 
-    def step(self, loss: Callable[[Any], Loss] | None) -> tuple[float, float, float]:
+    def is_due(self) -> bool:
+        at = self.at
+        return at.validated < at.step and (at.step % self.config.validate_every == 0 or self.is_over())
+
+    def step(self, batches: Iterator[list[Drawn]], loss: Callable[[Any], Loss] | None) -> tuple[float, float, float]:
         """One optimiser step -> loss, learning rate, units."""
         at, config, stage = self.at, self.config, self.stage
-        lr = learning_rate(config, at.step)
+        lr = learning_rate(config, at.step, at.hours)
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.optimiser.zero_grad(set_to_none=True)
         try:
-            drawn = draw(stage, at.step, config.accumulate, config.seed)
+            drawn = prepare(stage, next(batches))
         except OSError as error:
+            reason = str(error).splitlines()[-1]  # before that, the traceback of the process that drew it
             raise DataError(
-                f"{stage.name}: the data of step {at.step} cannot be read ({error}); put it back and give the same "
+                f"{stage.name}: the data of step {at.step} cannot be read ({reason}); put it back and give the same "
                 "command again"
             ) from error
         value, units = backward(stage, drawn, bf16=at.bf16, loss=loss)
@@ -268,30 +281,34 @@ class _Run:
         at, config, model = self.at, self.config, self.model
         if self.changes:
             note = f"goes on from step {at.step} with {', '.join(self.changes)}"
-            lr = learning_rate(config, at.step)
+            lr = learning_rate(config, at.step, at.hours)
             self.report(Progress(at.step, config.steps, math.nan, lr, 0.0, self.stage.unit, math.nan, note=note))
         if self.is_due():  # killed between saving and the end of a validation
             self.validate()
         loss = torch.compile(self.stage.loss) if config.compile else None
         model.train()
-        first, begun, mark, units, shown = at.step, time.time(), time.time(), 0.0, math.nan
-        while at.step < config.steps and at.step != stop_after:
+        begun, mark, units, shown = time.time(), time.time(), 0.0, math.nan
+        first = share_done(config, at.step, at.hours)
+        batches = drawn_steps(self.stage, config, at.step)
+        while not self.is_over() and at.step != stop_after:
             with self.interrupts.deferred():
-                value, lr, done = self.step(loss)
+                value, lr, done = self.step(batches, loss)
                 units += done
                 shown = value if math.isnan(shown) else 0.95 * shown + 0.05 * value
                 now = time.time()
                 at.hours, mark = at.hours + (now - mark) / 3600, now
                 asked = self.interrupts.asked
-                if at.step % config.save_every == 0 or at.step in (config.steps, stop_after) or asked is not None:
+                share = share_done(config, at.step, at.hours)
+                if at.step % config.save_every == 0 or share >= 1 or at.step == stop_after or asked is not None:
                     self.save()  # before validation, which may fail
                 speed = units / max(1e-9, now - begun)
-                left = (config.steps - at.step) * (now - begun) / max(1, at.step - first)
+                left = (1 - share) * (now - begun) / max(1e-9, share - first)
+                steps = round(at.step / share)  # with a clock, as it looks now
             if asked is not None:
-                raise Stopped(asked, at.step, config.steps)
+                raise Stopped(asked, at.step, steps)
             due = self.is_due()
             if due:
                 self.validate()
                 mark = time.time()
             metrics = at.metrics if due else None
-            self.report(Progress(at.step, config.steps, shown, lr, speed, self.stage.unit, left, metrics, value=value))
+            self.report(Progress(at.step, steps, shown, lr, speed, self.stage.unit, left, metrics, value=value))

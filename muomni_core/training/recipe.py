@@ -27,6 +27,7 @@ class TrainConfig:
     """How a stage is trained; the same fields for all of them."""
 
     steps: int = 1000
+    minutes: float = 0.0  # of training, validation not counted: the schedule follows the clock, and ends with it
     batch: int = 16  # rows a micro-batch; for speech, see `seconds`
     seconds: float = 0.0  # seconds of sound a micro-batch, where clips differ in length
     accumulate: int = 1  # micro-batches a step
@@ -43,6 +44,7 @@ class TrainConfig:
     log_every: int = 10  # steps a line of metrics.jsonl
     precision: str = "auto"  # auto (bf16 where it is measured to be faster), bf16, float32
     compile: bool = False
+    workers: int = 0  # processes that draw batches ahead; 0: the one that trains does
 
 
 @dataclass(frozen=True)

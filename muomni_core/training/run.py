@@ -75,9 +75,18 @@ def pick_device(name: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def build_context(recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool) -> Context:
+def machine(device: str) -> str:
+    """What a run was trained on, for the header and the model card."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {torch.get_num_threads()} threads, {device}"
+
+
+def build_context(
+    recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool, device: str = "cpu"
+) -> Context:
     tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
-    return Context(recipe, find_root(recipe, data), tokenizer, folders, training)
+    return Context(recipe, find_root(recipe, data), tokenizer, folders, training, torch.device(device))
 
 
 def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
@@ -172,9 +181,11 @@ def _train(
 ) -> dict[str, float]:
     stage_name = loaded.stage
     torch.manual_seed(loaded.train.seed)
-    context = build_context(loaded, data, folders, training=True)
-    stage = stage_class(stage_name)(context)
     device = pick_device(device)
+    if device.startswith("cuda"):
+        torch.set_float32_matmul_precision("high")  # what stays float32 beside bf16 need not be exact to the last bit
+    context = build_context(loaded, data, folders, training=True, device=device)
+    stage = stage_class(stage_name)(context)
     stage.model.to(device)
     legs = _start_from(stage, init, context.tokenizer) if init else []
     _keep_tokenizer(out, folders)
@@ -187,7 +198,7 @@ def _train(
             "init": init or "scratch",
             "steps": at.step,
             "hours": round(at.hours, 3),
-            "machine": f"{platform.machine()} {torch.get_num_threads()} threads, {device}",
+            "machine": machine(device),
             "train": dataclasses.asdict(loaded.train),
             "command": command,
             "commit": made_at,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +20,8 @@ from muomni_core.errors import InputError
 from muomni_core.model.hearing import Heard
 from muomni_core.model.speaking import Said, Word
 from muomni_core.model.word_times import HeardWord
+
+ROOT = Path(__file__).parents[2]
 
 
 class FakeOmni:
@@ -42,6 +47,14 @@ class FakeOmni:
 
     def ask_stream(self, *args: Any, **settings: Any) -> Iterator[str]:
         yield from self.ask(*args, **settings).partition(" ")
+
+    def conversation(self) -> FakeConversation:
+        return FakeConversation(self)
+
+    def attention(self, answer: str, question: str | None = None, image: Any = None, **options: Any) -> np.ndarray:
+        self.calls.append({"attention": answer, "question": question, "image": image} | options)
+        n_pictures = len(image) if isinstance(image, list) else 1
+        return np.full((n_pictures, 4, 4), 1 / (16 * n_pictures), np.float32)
 
     def listen(self, source: Any, **options: Any) -> Heard:
         self.calls.append({"listen": source} | options)
@@ -70,6 +83,34 @@ class FakeOmni:
         return np.full(n_samples, 0.25, np.float32)
 
 
+class FakeConversation:
+    """Counts what it was asked, and forgets it."""
+
+    def __init__(self, omni: FakeOmni) -> None:
+        self.omni, self.n_asked, self.said = omni, 0, []
+
+    def reset(self) -> None:
+        self.n_asked = 0
+
+    def ask_stream(
+        self, question: str | None = None, image: Any = None, audio: Any = None, **generation: Any
+    ) -> Generator[str, None, None]:
+        self.omni.calls.append({"question": question, "image": image, "audio": audio} | generation)
+        if question == "fail":
+            raise InputError("that went wrong")
+        self.n_asked += 1
+        return self._answer(question)
+
+    def _answer(self, question: str | None) -> Generator[str, None, None]:
+        said = []
+        try:
+            for piece in (f"{self.n_asked}: ", f"You asked {question}."):
+                said.append(piece)
+                yield piece
+        finally:
+            self.said.append("".join(said))
+
+
 def run(*args: str, stdin: str | bytes | None = None, env: dict[str, str] | None = None) -> Result:
     """`muomni ARGS` with `stdin` as its piped input (none: empty)."""
     return CliRunner().invoke(app, list(args), input=stdin, env=env)
@@ -89,3 +130,23 @@ def refused(result: Result, *words: str, code: int = 1) -> str:
 def make_wav(path: Path, seconds: float = 0.1) -> Path:
     write_wav(path, np.full(int(seconds * 16_000), 0.1, np.float32))
     return path
+
+
+FAKE = """
+import sys
+sys.path[:0] = [{tests!r}, {root!r}]
+from fake_muomni import FakeOmni
+from muomni_cli import console
+console.load_model = lambda *_: FakeOmni()
+from muomni_cli.__main__ import main
+sys.argv[0] = "muomni"
+main()
+"""
+
+
+def fake_process(*args: str, **settings: object) -> subprocess.Popen[bytes]:
+    """A process of its own that runs `muomni ARGS` with the fake model."""
+    code = FAKE.format(tests=str(Path(__file__).parent), root=str(ROOT))
+    # A shell's background job ignores Ctrl-C, and so would its children.
+    heed = None if sys.platform == "win32" else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen([sys.executable, "-c", code, *args], stderr=subprocess.PIPE, preexec_fn=heed, **settings)

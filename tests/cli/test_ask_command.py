@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_muomni import FakeOmni, make_wav, refused, run
+from PIL import Image
 
 from muomni_core.audio.io import read_sound
 from muomni_core.errors import InputError
@@ -90,11 +92,6 @@ def test_nothing_but_white_space_is_no_question(no_model: None, args: tuple[str,
     refused(run("ask", *args, stdin=stdin), "empty")
 
 
-def test_nothing_at_all_on_a_terminal_is_wrong_use(no_model: None, terminal: set[str]) -> None:
-    terminal.add("stdin")
-    refused(run("ask"), "QUESTION", code=2)
-
-
 def test_stdin_is_read_for_one_thing_only(no_model: None) -> None:
     refused(run("ask", "-", "--audio", "-"), code=2)
     refused(run("ask", "-", "-"), code=2)
@@ -111,13 +108,61 @@ def test_missing_inputs_are_refused_before_the_model_is_loaded(no_model: None, f
     refused(run("ask", flag, ".", "what?"), "folder")
 
 
+def picture(name: str, colour: str = "red") -> str:
+    Image.new("RGB", (8, 8), colour).save(name)
+    return name
+
+
+def test_several_pictures_are_one_question(omni: FakeOmni) -> None:
+    run("ask", "--image", picture("a.png"), "--image", picture("b.png"), "Which is red?")
+    assert omni.calls[0]["image"] == ["a.png", "b.png"]
+
+
+def test_a_video_is_asked_about_as_its_frames(omni: FakeOmni) -> None:
+    shades = [Image.new("RGB", (8, 8), (20 * n, 0, 0)) for n in range(10)]
+    shades[0].save("v.gif", save_all=True, append_images=shades[1:], duration=50)
+    run("ask", "--video", "v.gif", "--frames", "3")
+    assert [frame.getpixel((0, 0))[0] for frame in omni.calls[0]["image"]] == [20, 100, 160]
+    assert asked(omni) == "What do you see?"
+    run("ask", "--image", picture("a.png"), "--video", "v.gif", "what?")
+    assert len(omni.calls[1]["image"]) == 5
+
+
+def test_a_video_that_cannot_be_decoded_says_so(no_model: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("v.mp4").write_bytes(b"x" * 100)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    refused(run("ask", "--video", "v.mp4", "what?"), "v.mp4", "ffmpeg")
+
+
+def test_the_answer_is_explained_in_a_picture(omni: FakeOmni) -> None:
+    result = run("ask", "--image", picture("a.png"), "--explain", "e.png", "What?")
+    assert (result.exit_code, result.stdout) == (0, "You asked: What?\n")
+    assert omni.calls[1]["attention"] == "You asked: What?" and omni.calls[1]["image"] == "a.png"
+    with Image.open("e.png") as page:
+        assert page.format == "PNG" and page.width > 800
+    refused(run("ask", "--image", "a.png", "--explain", "e.png"), "e.png exists", "--force")
+
+
+def test_what_cannot_be_explained_is_refused_at_once(no_model: None) -> None:
+    refused(run("ask", "hi", "--explain", "e.png"), "--image", code=2)
+    refused(run("ask", "--image", picture("a.png"), "--explain", "-"), "stdout", code=2)
+
+
+def test_a_recording_without_its_transcript(omni: FakeOmni) -> None:
+    make_wav(Path("q.wav"))
+    run("ask", "--audio", "q.wav")
+    run("ask", "--audio", "q.wav", "--no-transcript")
+    assert [call["transcript"] for call in omni.calls] == [True, False]
+
+
 def test_too_much_text_is_refused(no_model: None) -> None:
     refused(run("ask", "-", stdin=b"a" * 4_000_001), "4,000,000")
 
 
 def test_generation_flags_reach_the_model(omni: FakeOmni) -> None:
-    run("ask", "hi", "--temperature", "0.7", "--top-p", "0.9", "--seed", "3", "--max-tokens", "9")
-    assert omni.calls[0] | {"temperature": 0.7, "top_p": 0.9, "seed": 3, "max_tokens": 9} == omni.calls[0]
+    run("ask", "hi", "--temperature", "0.7", "--top-p", "0.9", "--seed", "3", "--max-tokens", "9", "--no-repeat", "2")
+    wanted = {"temperature": 0.7, "top_p": 0.9, "seed": 3, "max_tokens": 9, "no_repeat": 2}
+    assert omni.calls[0] | wanted == omni.calls[0]
 
 
 def test_the_answer_is_spoken_too(omni: FakeOmni) -> None:
@@ -217,6 +262,18 @@ def test_a_batch_on_stdin_finds_files_where_one_stands(omni: FakeOmni) -> None:
     assert result.exit_code == 0
     assert rows(result.stdout) == [{"id": 1, "answer": "You asked: Größe?"}]
     assert "Größe" in result.stdout
+
+
+def test_a_batch_row_may_have_several_pictures(omni: FakeOmni) -> None:
+    lines = [
+        {"image": [picture("a.png"), picture("b.png")], "question": "Which?"},
+        {"image": ["a.png", 3], "question": "Which?"},
+        {"image": ["a.png", None], "question": "Which?"},
+        {"image": [], "question": "Hello?"},
+    ]
+    result = run("ask", "--batch", "-", stdin="\n".join(map(json.dumps, lines)))
+    assert ["answer" in row for row in rows(result.stdout)] == [True, False, False, True]
+    assert omni.calls[0]["image"] == [Path("a.png"), Path("b.png")]
 
 
 def test_a_line_without_end_does_not_fill_the_memory(omni: FakeOmni) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from muomni_core.audio.io import write_wav
 from muomni_core.data import features
-from muomni_core.data.features import SpeechSet, WaveSet
+from muomni_core.data.features import PictureSet, SpeechSet, WaveSet
 from muomni_core.data.shards import write_shard
 
 
@@ -103,3 +105,21 @@ def test_a_making_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="No space left"):
         SpeechSet(path.name, tmp_path)
     assert not list((tmp_path / "cache" / "mel").iterdir())
+
+
+def test_squares_hold_each_picture_squeezed_and_follow_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUOMNI_CACHE", str(tmp_path / "cache"))
+    for red in (200, 90):  # the second time the same names hold other pictures
+        rows = []
+        for key, size in (("1", (200, 100)), ("2", (64, 256))):
+            blob = io.BytesIO()
+            Image.new("RGB", size, (red, 10, 0)).save(blob, "PNG")
+            rows.append((key, {"png": blob.getvalue(), "json": json.dumps({"label": "red"}).encode()}))
+        write_shard(tmp_path / "a-train-000.tar", rows)
+        pictures = PictureSet("a-train-000.tar", tmp_path)
+        squares = pictures.squares()
+        assert squares.shapes.tolist() == [[128, 256], [256, 128]]  # long ones keep their middle
+        both = squares[np.array([1, 0])]
+        assert both.shape == (2, 3, 128, 128) and both[:, 0].unique().tolist() == [red]

@@ -13,7 +13,9 @@ from muomni_core.model.vocoder import (
     NeuralVocoder,
     discriminator_loss,
     generator_loss,
+    judge,
     spectral_loss,
+    stft_magnitude,
 )
 
 
@@ -73,7 +75,7 @@ def test_it_learns_one_sound() -> None:
 
 def test_each_side_of_the_game_wants_its_own() -> None:
     torch.manual_seed(0)
-    judges = Discriminators(sizes=(256,), width=4)
+    judges = Discriminators(sizes=(256,), periods=(3,), width=4)
     real, made = torch.randn(2, 4000), torch.zeros(2, 4000).uniform_(-0.1, 0.1)
     optimiser = torch.optim.AdamW(judges.parameters(), lr=1e-2)
     before = float(discriminator_loss(judges(real), judges(made)).detach())
@@ -87,3 +89,58 @@ def test_each_side_of_the_game_wants_its_own() -> None:
     assert float(verdict.detach()) > 1  # what is told apart has something to mend
     assert float(matching.detach()) > 0
     assert float(generator_loss(judges(real), judges(real))[1].detach()) == 0
+
+
+def test_a_mel_alone_gives_the_magnitudes_to_begin_with(vocoder: NeuralVocoder) -> None:
+    torch.manual_seed(0)
+    sound = 0.01 * torch.randn(1, 16_000)
+    sound[:, ::80] += 0.3  # a voice of 200 Hz: a harmonic in every eighth bin
+    mel = log_mel(sound)
+    frames = torch.nn.functional.pad(sound, (320, 320)).unfold(1, 640, 160)[:, 2:98] * vocoder.window
+    wanted = torch.fft.rfft(frames).abs()
+    said = ((mel - vocoder.areas) @ vocoder.spread).exp()[:, 2:98]
+    low = slice(8, 41, 8)
+    assert float((said / wanted)[..., low].log().abs().max()) < 0.5
+    assert float((said[..., low] / said[..., 4:37:8]).min()) > 2  # and valleys between them
+
+
+def test_an_untrained_vocoder_is_as_loud_as_its_mel(vocoder: NeuralVocoder) -> None:
+    loud, soft = (log_mel(gain * torch.randn(1, 16_000)) for gain in (0.1, 0.01))
+    with torch.no_grad():
+        assert float(vocoder(loud).std() / vocoder(soft).std()) == pytest.approx(10, rel=0.2)
+
+
+def test_each_side_gets_gradients_of_its_own_loss_alone() -> None:
+    torch.manual_seed(0)
+    judges = Discriminators(sizes=(256,), periods=(2, 5), width=4)
+    real, maker = torch.randn(2, 3200) * 0.1, torch.nn.Parameter(torch.randn(2, 3200) * 0.1)
+    judged, wish = judge(judges, real, maker * 1.0, (0.3, 2.0))
+
+    judged.backward(retain_graph=True)
+    assert maker.grad is None
+    for p, q in zip(judges.parameters(), _gradients(judges, real, maker), strict=True):
+        torch.testing.assert_close(p.grad, q)
+
+    judges.zero_grad(set_to_none=True)
+    wish.backward()
+    assert all(p.grad is None for p in judges.parameters())
+    verdict, matching = generator_loss(judges(real), judges(maker))
+    (wanted,) = torch.autograd.grad(0.3 * verdict + 2.0 * matching, maker)
+    torch.testing.assert_close(maker.grad, wanted)
+    assert float(wish.detach()) == pytest.approx(float((0.3 * verdict + 2.0 * matching).detach()), rel=1e-5)
+
+
+def _gradients(judges: Discriminators, real: torch.Tensor, made: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad(discriminator_loss(judges(real), judges(made.detach())), list(judges.parameters()))
+
+
+def test_bf16_is_kept_from_transforms_and_losses(vocoder: NeuralVocoder) -> None:
+    torch.manual_seed(0)
+    sound = 0.1 * torch.randn(2, 3200)
+    mel = log_mel(sound)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(log_mel(sound), mel)
+        assert vocoder(mel).dtype == stft_magnitude(sound, 256).dtype == torch.float32
+        judges = Discriminators(sizes=(256,), periods=(2,), width=4)
+        losses = [spectral_loss(vocoder(mel), sound), *generator_loss(judges(sound), judges(vocoder(mel)))]
+        assert all(loss.dtype == torch.float32 and bool(loss.isfinite()) for loss in losses)

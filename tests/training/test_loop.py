@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,24 @@ def test_a_stage_resumes_to_the_same_weights(smoke_cache: Path, tmp_path: Path, 
             stage, settings = smoke_stage(name, **overrides)
             go(stage, tmp_path / path, settings, stop_after=stop)
     same_state(tmp_path / "whole", tmp_path / "broken")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="batches are drawn ahead by forked processes")
+def test_batches_drawn_ahead_are_the_same(tmp_path: Path) -> None:
+    go(Toy(), tmp_path / "alone", config(accumulate=2))
+    go(Toy(), tmp_path / "helped", config(accumulate=2, workers=2), stop_after=2)
+    go(Toy(), tmp_path / "helped", config(accumulate=2, workers=1))
+    same_state(tmp_path / "alone", tmp_path / "helped")
+
+
+def test_a_run_by_the_clock_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count(step=3.0)  # seconds: the loop looks once a step
+    monkeypatch.setattr(loop.time, "time", lambda: next(ticks))
+    seen: list[Progress] = []
+    shipped = go(Toy(), tmp_path / "state", config(steps=10_000, minutes=0.5), report=seen.append)
+    assert shipped and shipped[-1][0] == seen[-1].step < 20
+    assert seen[-1].lr < 0.2 * seen[2].lr  # the schedule was at its end
+    assert seen[-1].steps == seen[-1].step and abs(seen[3].steps - seen[-1].step) <= 2
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from muomni_core.evaluation.run import evaluate_stage
 from muomni_core.training.loop import train
 from muomni_core.training.recipe import TrainConfig, load_recipe
 from muomni_core.training.run import build_context, run_stage
-from muomni_core.training.stages import stage_class
+from muomni_core.training.stages import omni, stage_class
 from muomni_core.weights import SHIPPED
 
 
@@ -122,6 +124,28 @@ def test_every_kind_of_example_is_in_the_mix(micro_weights: Path) -> None:
     assert any(i.sound is not None for i in items) and any(i.turns for i in items)
     assert any(i.picture is None and i.sound is None for i in items)
     assert "What colour is the circle?" in {i.question for i in items}
+
+
+def test_a_spoken_question_goes_with_pictures_words_or_nothing(
+    micro_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = build("omni", micro_weights)
+    said = ["What do you see?", "What is the capital of France?", "The rain stopped."]
+    clips = SimpleNamespace(texts=said, frames=[100, 100, 100])
+    monkeypatch.setattr(omni, "SpeechSet", lambda *_: clips)
+    monkeypatch.setattr(omni, "SoundFrames", lambda *_: None)
+    seen = [omni.Item("What do you see?", f"I see {n}.", picture=n) for n in range(20)]
+    groups = {"picture": seen, "scene": [], "text": [omni.Item("what is the capital of france", "Paris.")]}
+    items = stage._sound_items(SimpleNamespace(root=None), random.Random(0), groups)
+    shown = [i for i in items if i.picture is not None]
+    assert len(shown) == omni.PICTURES_A_CLIP and all(i.sound == 0 and i.answer == f"I see {i.picture}." for i in shown)
+    assert {i.question for i in shown} == {"", "what do you see"}
+    assert {(i.question, i.answer) for i in items if i.sound == 1} == {
+        ("what is the capital of france", "Paris."),
+        ("", "Paris."),
+    }
+    (heard,) = [i for i in items if i.sound == 2]
+    assert heard.question in omni.HEAR_QUESTIONS and heard.answer == "the rain stopped"
 
 
 def test_the_scenes_do_not_depend_on_the_rest_of_the_mix(micro_weights: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from muomni_core.audio.augment import SILENCE, augment
+from muomni_core.audio.augment import SILENCE, augment, uniform
 from muomni_core.data.features import SpeechSet
 from muomni_core.data.sampling import LengthSampler
 from muomni_core.errors import DataError
@@ -41,6 +41,8 @@ class Batch:
     lengths: Tensor  # (B,)
     targets: Tensor  # (sum of target lengths,)
     target_lengths: Tensor  # (B,)
+    tempo: Tensor  # (B,) how much slower it is made
+    strength: float  # of the augmentation; 0: as recorded
 
 
 def read_targets(clips: SpeechSet, n_slots: int) -> list[list[int]]:
@@ -67,6 +69,7 @@ class Stage:
     def __init__(self, context: Context):
         recipe = context.recipe
         self.options = context.options(Options)
+        self.device = context.device
         self.accumulate = recipe.train.accumulate
         self.model = AudioEncoder(recipe.model.audio)
         self.modules: dict[str, nn.Module] = {"audio": self.model}
@@ -88,22 +91,32 @@ class Stage:
     def batch(self, index: int) -> Batch:
         clear = index // self.accumulate < self.options.clear_steps
         rows = self.clear_sampler(index) if clear else self.sampler(index)
-        mel = pad_sequence([self.clips.mel(i) for i in rows], batch_first=True, padding_value=SILENCE)
         lengths = torch.tensor([self.clips.frames[i] for i in rows])
         targets = [self.targets[i] for i in rows]
-        if not clear and self.options.augment:
-            mel, stretched = augment(mel, lengths, self.options.augment)
-            needed = torch.tensor([slots_needed(t) for t in targets])
-            if bool((needed <= self.n_slots * (-(-stretched // 8))).all()):  # never faster than the text fits
-                lengths = stretched
-            else:
-                mel = pad_sequence([self.clips.mel(i) for i in rows], batch_first=True, padding_value=SILENCE)
-        flat = torch.tensor([s for t in targets for s in t])
-        return Batch(mel, lengths, flat, torch.tensor([len(t) for t in targets]))
+        strength = 0.0 if clear else self.options.augment
+        return Batch(
+            pad_sequence([self.clips.mel(i) for i in rows], batch_first=True, padding_value=SILENCE),
+            lengths,
+            torch.tensor([s for t in targets for s in t]),
+            torch.tensor([len(t) for t in targets]),
+            self._tempo(lengths, targets, strength),
+            strength,
+        )
+
+    def _tempo(self, lengths: Tensor, targets: list[list[int]], strength: float) -> Tensor:
+        """Half of the clips up to a fifth faster or slower, and never faster than their text fits."""
+        tempo = uniform(len(lengths), 1 - 0.2 * strength, 1 + 0.2 * strength)
+        needed = torch.tensor([slots_needed(t) for t in targets])
+        room = self.n_slots * (-(-(lengths * tempo).long() // 8))
+        return torch.where((torch.rand(len(lengths)) < 0.5) & (needed <= room), tempo, 1.0)
 
     def loss(self, batch: Batch) -> Loss:
         """CTC at the end and, with a smaller weight, in the middle (InterCTC, Lee & Watanabe 2021)."""
-        frames, middle, lengths = self.model.frames_and_middle(batch.mel, batch.lengths)
+        mel, lengths = batch.mel, batch.lengths
+        if batch.strength:
+            with torch.no_grad(), torch.autocast(mel.device.type, enabled=False):
+                mel, lengths = augment(mel, lengths, batch.tempo, batch.strength)
+        frames, middle, lengths = self.model.frames_and_middle(mel, lengths)
         share = self.options.middle_weight
         total = (1 - share) * self._ctc(frames, lengths, batch)
         if share:
@@ -125,7 +138,7 @@ class Stage:
         heard: dict[str, tuple[list[str], list[str]]] = {}
         step = max(1, len(self.val) // self.options.val_clips)
         for i in range(0, len(self.val), step):
-            frames, _ = self.model(self.val.mel(i)[None])
+            frames, _ = self.model(self.val.mel(i)[None].to(self.device))
             path = self.model.ctc_logits(frames)[0].argmax(-1).tolist()
             refs, hyps = heard.setdefault(self.val.sources[i], ([], []))
             refs.append(ctc_text(self.val.texts[i]))

@@ -34,6 +34,7 @@ class Stage:
     def __init__(self, context: Context):
         recipe = context.recipe
         self.options = context.options(Options)
+        self.device = context.device
         self.model = Codec(recipe.model.codec)
         self.modules: dict[str, nn.Module] = {"codec": self.model}
         self.weight = recipe.model.codec.commitment
@@ -60,7 +61,7 @@ class Stage:
         """Codebooks begin from all micro-batches of the first step, not from the first of them alone."""
         if len(batches) == 1 or all(bool(book.started) for book in self.model.codebooks):
             return
-        self.model(torch.cat(batches).to(next(self.model.parameters()).device))
+        self.model(torch.cat(batches).to(self.device))
         for book in self.model.codebooks:
             book._pending.clear()  # these rows come again, and count then
 
@@ -77,10 +78,10 @@ class Stage:
         """Log-mel L1 over whole clips, and the share of each codebook's entries in use."""
         error, frames, codes = 0.0, 0, []
         for i in range(0, len(self.val), max(1, len(self.val) // self.options.val_clips)):
-            mel = self.val.mel(i)[None]
+            mel = self.val.mel(i)[None].to(self.device)
             code = self.model.encode(mel)
             error += float((self.model.decode(code, mel.shape[1]) - mel).abs().mean(2).sum())
             frames += mel.shape[1]
-            codes.append(code[0])
+            codes.append(code[0].cpu())
         usage = codebook_usage(torch.cat(codes).numpy(), self.model.config.codebook_size)
         return {"mel_l1": error / frames, **{f"usage_{q}": float(u) for q, u in enumerate(usage)}}

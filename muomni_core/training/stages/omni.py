@@ -15,7 +15,7 @@ from muomni_core.checkpoint import load_component, load_stage
 from muomni_core.data.chat import turn_ids
 from muomni_core.data.everyday import everyday_questions
 from muomni_core.data.features import PictureSet, SpeechSet
-from muomni_core.data.frames import SoundFrames, augmented, picture_frames
+from muomni_core.data.frames import SoundFrames, picture_frames, views
 from muomni_core.data.mix import (
     Example,
     PictureFacts,
@@ -25,6 +25,7 @@ from muomni_core.data.mix import (
     picture_examples,
     plain,
     scene_examples,
+    spoken_questions,
     text_examples,
 )
 from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
@@ -40,8 +41,10 @@ from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.thinker import Projector, Thinker
 from muomni_core.model.vision import VisionModel
 from muomni_core.training.context import Context
+from muomni_core.training.gradients import to_device
 from muomni_core.training.loop import Loss
 
+PICTURES_A_CLIP = 8  # that a spoken question is asked about
 DESCRIBE_QUESTION = "Describe the picture in one sentence."
 YES_NO_QUESTIONS = ("Is there {} in the picture?", "Is there {}?")
 HEAR_QUESTIONS = ("What did I say?", "Write down what you hear.", "What is said here?", "Repeat what I said.")
@@ -113,6 +116,7 @@ class Stage:
     def __init__(self, context: Context):
         recipe, self.tokenizer = context.recipe, context.tokenizer
         self.options = context.options(Options)
+        self.device = context.device
         self.projector = recipe.model.projector
         self.vision: VisionModel = context.parent("vision")["vision"]
         self.ear: AudioEncoder = context.parent("audio")["audio"]
@@ -145,7 +149,7 @@ class Stage:
     def _picture_frames(self, pictures: PictureSet, n_views: int, seed: int | str) -> np.ndarray:
         size = self.projector.picture_size
         about = [self.prints["vision"], [r.key for r in pictures.rows], size, str(seed)]
-        pixels = augmented(pictures, size, 0)
+        pixels = views(pictures, size, n_views, 0, self.device)
         return picture_frames(self.vision.encoder, pixels, len(pictures), n_views, self.projector.picture_grid, about)
 
     def _gather(self, context: Context) -> None:
@@ -195,7 +199,7 @@ class Stage:
         about = [self.prints["vision"], "scenes", size, seed]
         return picture_frames(
             self.vision.encoder,
-            lambda i, _: image_tensor(scenes[i], size),
+            lambda rows, _: torch.stack([image_tensor(scenes[i], size) for i in rows]).to(self.device),
             len(scenes),
             1,
             self.projector.picture_grid,
@@ -203,18 +207,27 @@ class Stage:
         )
 
     def _sound_items(self, context: Context, rng: random.Random, groups: dict[str, list[Item]]) -> list[Item]:
-        """Recordings whose words are a question that has an answer here; of the others, what is said."""
+        """Recordings whose words are a question that has an answer here, with or without a picture; of the others,
+        what is said."""
         clips = SpeechSet(self.options.speech, context.root)
-        self.sounds = SoundFrames(self.ear, clips, [self.prints["audio"]])
-        answers = {plain(item.question): item for item in groups["text"] if not item.turns}
+        self.sounds = SoundFrames(self.ear, clips, [self.prints["audio"]], self.device)
+        answers = {plain(e.audio_text): e.answer for e in spoken_questions() if e.audio_text}
+        answers |= {plain(item.question): item.answer for item in groups["text"] if not item.turns}
+        about_pictures: dict[str, list[Item]] = {}
+        for item in (*groups["picture"], *groups["scene"]):
+            if not item.turns:
+                about_pictures.setdefault(plain(item.question), []).append(item)
         items = []
         for i, text in enumerate(clips.texts):
             if clips.frames[i] > 1000:
                 continue
+            shown = about_pictures.get(plain(text), [])
+            for item in rng.sample(shown, min(len(shown), PICTURES_A_CLIP)):
+                items.append(Item(rng.choice(("", as_heard(text))), item.answer, item.picture, i))
             if known := answers.get(plain(text)):
                 # As in use: the ear's transcript beside the frames; and the frames alone.
-                items += [Item(as_heard(text), known.answer, sound=i), Item("", known.answer, sound=i)]
-            else:
+                items += [Item(as_heard(text), known, sound=i), Item("", known, sound=i)]
+            elif not shown:
                 items.append(Item(rng.choice(HEAR_QUESTIONS), as_heard(text), sound=i))
         return items
 
@@ -255,7 +268,7 @@ class Stage:
         return Batch(
             pad_sequence(rows, batch_first=True),
             pad_sequence(targets, batch_first=True, padding_value=-100),
-            torch.cat(seen) if seen else torch.zeros(0, 128),
+            torch.cat(seen).cpu() if seen else torch.zeros(0, 128),
             torch.cat(heard) if heard else torch.zeros(0, 192),
             torch.tensor([i for ids in words_said for i in ids], dtype=torch.long),
             torch.tensor([len(ids) for ids in words_said], dtype=torch.long),
@@ -309,8 +322,8 @@ class Stage:
     def answer(self, question: str, frames: Tensor | None, max_tokens: int = 24) -> str:
         """Greedy, as in use."""
         ids = turn_ids(self.tokenizer, question, [] if frames is None else [len(frames)])
-        model = self.model
-        embeddings = fuse(model.thinker, model.vision_projector, model.audio_projector, torch.tensor([ids]), frames)
+        model, prompt = self.model, torch.tensor([ids], device=self.device)
+        embeddings = fuse(model.thinker, model.vision_projector, model.audio_projector, prompt, frames)
         tokens = generate(model.thinker, embeddings, self.tokenizer.end_id, max_tokens=max_tokens)
         return self.tokenizer.decode(tokens).strip()
 
@@ -339,7 +352,8 @@ class Stage:
         total = n_tokens = 0.0
         for first in range(0, len(known), 16):
             items, pictures = map(list, zip(*known[first : first + 16], strict=True))
-            loss, n_targets = self._answer_loss(self._collate(items, pictures, [None] * len(items)))
+            batch = self._collate(items, pictures, [None] * len(items))
+            loss, n_targets = self._answer_loss(to_device(batch, self.device))
             total, n_tokens = total + float(loss), n_tokens + n_targets
         return total / max(1.0, n_tokens)
 
@@ -351,7 +365,7 @@ class Stage:
                 labels.setdefault(row.source, set()).add(row.label)
         for n, i in enumerate(evenly(range(len(rows)), self.options.val_pictures)):
             row = rows[i]
-            frames = torch.from_numpy(self.val_frames[i, 0].astype(np.float32))
+            frames = torch.from_numpy(self.val_frames[i, 0].astype(np.float32)).to(self.device)
             if row.captions:
                 said = self.answer(DESCRIBE_QUESTION, frames)
                 right.setdefault("describe", []).append(word_overlap(said, row.captions))

@@ -26,6 +26,7 @@ from muomni_core.text.layout import Layout, lay_out
 from muomni_core.text.spoken import ctc_text, spoken
 from muomni_core.text.symbols import collapse, decode_symbols
 from muomni_core.training.context import Context
+from muomni_core.training.gradients import to_device
 from muomni_core.training.loop import Loss
 
 
@@ -110,9 +111,10 @@ class SpokenSet:
     @torch.no_grad()
     def _align_clip(self, i: int) -> tuple[np.ndarray, np.ndarray, float]:
         mel = self.clips.mel(i)[None]
-        codes = self.stage.codec.encode(mel)[0].numpy().astype(np.int16)
-        frames, _ = self.stage.ear(mel)
-        logprobs = self.stage.ear.ctc_logits(frames)[0].log_softmax(-1)
+        on_device = mel.to(self.stage.device)
+        codes = self.stage.codec.encode(on_device)[0].cpu().numpy().astype(np.int16)
+        frames, _ = self.stage.ear(on_device)
+        logprobs = self.stage.ear.ctc_logits(frames)[0].log_softmax(-1).cpu()
         pad = -mel.shape[1] % self.stage.codec.config.stride
         loudness = nn.functional.pad(mel[0].mean(1), (0, pad), value=-11.5)
         loudness = loudness.view(-1, self.stage.codec.config.stride).mean(1)
@@ -131,7 +133,8 @@ class SpokenSet:
         for first in range(0, len(order), 64):
             rows = order[first : first + 64]
             ids = pad_sequence([torch.tensor(self.layouts[i].tokens) for i in rows], batch_first=True)
-            hidden = thinker(thinker.embed(ids))  # causal: what is padded on the right changes nothing before it
+            # Causal: what is padded on the right changes nothing before it.
+            hidden = thinker(thinker.embed(ids.to(self.stage.device))).cpu()
             for row, i in zip(hidden, rows, strict=True):
                 states[i] = row[: len(self.layouts[i].tokens)].half()
         return states
@@ -162,7 +165,7 @@ class Stage:
 
     def __init__(self, context: Context):
         recipe = context.recipe
-        self.context, self.tokenizer = context, context.tokenizer
+        self.context, self.tokenizer, self.device = context, context.tokenizer, context.device
         self.options = context.options(Options)
         self.config = recipe.model.talker
         self.codec: Codec = context.parent("codec")["codec"]
@@ -216,7 +219,7 @@ class Stage:
         code_loss = duration_loss = n_frames = n_characters = 0.0
         refs, hyps = [], []
         for i in rows:
-            batch = self.val.batch(np.array([i]))
+            batch = to_device(self.val.batch(np.array([i])), self.device)
             losses = talker_loss(
                 self.model, batch.characters, batch.lengths, batch.states, batch.voices, batch.durations, batch.codes
             )

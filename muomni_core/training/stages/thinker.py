@@ -15,6 +15,7 @@ from muomni_core.data.sampling import RowSampler
 from muomni_core.evaluation.metrics import bits_per_byte
 from muomni_core.model.thinker import Thinker
 from muomni_core.training.context import Context
+from muomni_core.training.gradients import to_device
 from muomni_core.training.loop import Loss
 
 
@@ -52,6 +53,7 @@ class Stage:
     def __init__(self, context: Context):
         recipe = context.recipe
         self.options = context.options(Options)
+        self.device = context.device
         self.model = Thinker(recipe.model.thinker)
         self.modules: dict[str, nn.Module] = {"thinker": self.model}
         self.val = TokenSet(self.options.val, context.root, context.tokenizer)
@@ -82,7 +84,7 @@ class Stage:
         starts = range(0, n_windows, max(1, n_windows // self.options.val_rows))
         for first in range(0, len(starts), 8):
             batch = make_batch([self.val.window(i * size, size + 1) for i in starts[first : first + 8]])
-            loss = self.loss(batch)
+            loss = self.loss(to_device(batch, self.device))
             total, n_targets = total + float(loss.total), n_targets + loss.weight
         bytes_per_token = self.val.n_bytes / len(self.val.ids)
         nats = total / n_targets

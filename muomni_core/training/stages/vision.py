@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.transforms import v2
 
 from muomni_core.data.features import PictureSet
 from muomni_core.data.record import Row
@@ -19,9 +18,10 @@ from muomni_core.data.sampling import RowSampler
 from muomni_core.data.words import with_article
 from muomni_core.evaluation.answers import content_words
 from muomni_core.evaluation.metrics import retrieval_recall
-from muomni_core.model.vision import VisionModel, contrastive_loss
+from muomni_core.model.vision import GroupedBatchNorm, VisionModel, contrastive_loss
 from muomni_core.training.context import Context
 from muomni_core.training.loop import Loss
+from muomni_core.vision.crops import change_colours, cut_and_mix, middle_boxes, random_boxes, read_boxes
 
 # What a label is called when it is read; validation and use take the first.
 LABEL_TEXTS = ("a photo of {}", "{}", "a picture of {}", "this is {}")
@@ -41,6 +41,8 @@ class Options:
     caption_weight: float = 1.0  # of the contrastive loss within the batch
     naming_weight: float = 1.0  # of the contrastive loss over labels
     offered: int = 96  # labels to choose from besides those of the batch
+    norm_group: int = 16  # pictures whose statistics a batch norm takes together
+    colours: float = 0.3  # how much brighter or darker, flatter or harder, paler or stronger a picture gets
     min_tagged: int = 4  # pictures that a tag is true of, or it is none
     smoothing: float = 0.1  # share of each tag target that is spread over all tags
     val_pictures: int = 1500
@@ -48,7 +50,11 @@ class Options:
 
 @dataclass
 class Batch:
-    images: Tensor  # (B, 3, S, S)
+    squares: Tensor  # (B, 3, 128, 128) uint8
+    boxes: Tensor  # (B, 4) what is cropped
+    colours: Tensor  # (B, 3)
+    cut: Tensor  # (3,) the rectangle that comes from the batch's mirror row; of side 0 where none does
+    size: int  # pixels a side that the crops are brought to
     captions: Tensor  # (B, L)
     caption_lengths: Tensor  # (B,)
     groups: Tensor  # (B,) pictures of one label are of one group
@@ -56,7 +62,6 @@ class Batch:
     others: Tensor  # (L,) labels to choose from besides
     wording: int  # of LABEL_TEXTS
     tags: Tensor  # (B, n_tags) shares that sum to one, or to zero where nothing is known
-    mixed: bool  # two pictures in one have no one caption
 
 
 def label_of(row: Row) -> str | None:
@@ -68,16 +73,6 @@ def tag_counts(row: Row) -> Counter[str]:
     names = [row.label, row.fine, *row.objects]
     tags = Counter(name.replace("_", " ").lower() for name in names if name)
     return tags or Counter(word for caption in row.captions for word in content_words(caption))
-
-
-def normalise(pixels: Tensor) -> Tensor:
-    """uint8 -> float, as muomni_core/vision/image.py hands pictures on."""
-    return pixels.float().div(127.5).sub(1.0)
-
-
-def centre_crop(pixels: Tensor, size: int) -> Tensor:
-    """(3, H, W) uint8 -> (3, size, size) uint8: shorter side to size, middle of it."""
-    return v2.functional.center_crop(v2.functional.resize(pixels, [size], antialias=True), [size, size])
 
 
 class VisionTraining(nn.Module):
@@ -104,6 +99,7 @@ class Stage:
         self.tokenizer = context.tokenizer
         self.context_length = recipe.model.vision.text_context
         self.accumulate = recipe.train.accumulate
+        self.device = context.device
         self.val = PictureSet(self.options.val, context.root)
         rows = self.val.rows
         if context.training:
@@ -111,11 +107,12 @@ class Stage:
             rows = [*self.pictures.rows, *rows]
             weights = np.array([self.options.weights.get(r.source, 1.0) for r in self.pictures.rows])
             self.sampler = RowSampler(len(self.pictures), recipe.train.batch, recipe.train.seed, weights)
+            self.squares = self.pictures.squares()
         self.labels = sorted({label for r in rows if (label := label_of(r))})
         self.label_index = {label: n for n, label in enumerate(self.labels)}
         # One (ids, lengths) a wording, of all labels.
         self.label_ids = [
-            self.tokens([text.format(with_article(label)) for label in self.labels])
+            [t.to(self.device) for t in self.tokens([text.format(with_article(label)) for label in self.labels])]
             for text in LABEL_TEXTS
             if self.labels
         ]
@@ -123,16 +120,22 @@ class Stage:
         self.tags, self.tag_shares = self._tags(self.pictures.rows if context.training else [])
         self.model = VisionTraining(self.vision, len(self.tags))
         self.modules: dict[str, nn.Module] = {"vision": self.vision}
-        self.colour = v2.ColorJitter(0.3, 0.3, 0.3)
+        for module in self.model.modules():
+            if isinstance(module, GroupedBatchNorm):
+                module.group = self.options.norm_group
 
-    def _tags(self, rows: list[Row]) -> tuple[list[str], list[dict[int, float]]]:
-        """The tags that enough pictures have, and of each picture the share of each of its own, by their numbers."""
+    def _tags(self, rows: list[Row]) -> tuple[list[str], Tensor]:
+        """The tags that enough pictures have, and of each picture the shares of its own, (pictures, tags)."""
         counts = [tag_counts(row) for row in rows]
         n_pictures = Counter(tag for own in counts for tag in own)
         tags = sorted(tag for tag, n in n_pictures.items() if n >= self.options.min_tagged)
         number = {tag: n for n, tag in enumerate(tags)}
-        known = [{number[tag]: count for tag, count in own.items() if tag in number} for own in counts]
-        return tags, [{n: count / sum(own.values()) for n, count in own.items()} for own in known]
+        shares = torch.zeros(len(rows), len(tags), dtype=torch.float16)
+        for row, own in zip(shares, counts, strict=True):
+            known = {number[tag]: count for tag, count in own.items() if tag in number}
+            for n, count in known.items():
+                row[n] = count / sum(known.values())
+        return tags, shares
 
     def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Texts -> ids (B, L), lengths (B,)."""
@@ -153,34 +156,49 @@ class Stage:
         return max(s for start, s in self.options.sizes if start <= step)
 
     def batch(self, index: int) -> Batch:
-        size = self.size_at(index)
-        crop = v2.RandomResizedCrop(size, scale=(self.options.min_crop, 1.0), ratio=(0.8, 1.25), antialias=True)
-        picked = [int(i) for i in self.sampler(index)]
-        images, captions, labels = [], [], []
+        picked = self.sampler(index)
+        boxes = random_boxes(self.squares.shapes[picked], self.options.min_crop)
+        boxes[:, 3] *= torch.where(torch.rand(len(picked)) < 0.5, -1.0, 1.0)
+        colours = 1 + self.options.colours * torch.empty(len(picked), 3).uniform_(-1, 1)
+        captions, labels = [], []
         for i in picked:
             row = self.pictures.rows[i]
-            pixels = self.colour(crop(self.pictures.pixels(i)))
-            images.append(pixels.flip(2) if torch.rand(()) < 0.5 else pixels)
             label = label_of(row)
             labels.append(self.label_index[label] if label else -1)
             choice = int(torch.randint(len(row.captions), ())) if row.captions else 0
             captions.append(row.captions[choice] if row.captions else self.label_caption(label))
         groups = torch.tensor(
-            [k if k >= 0 else len(self.labels) + i for k, i in zip(labels, picked, strict=True)], dtype=torch.long
+            [k if k >= 0 else len(self.labels) + int(i) for k, i in zip(labels, picked, strict=True)], dtype=torch.long
         )
         # The text tower reads some hundred labels as long as the encoder sees fifty pictures: some will do.
         others = torch.randperm(len(self.labels))[: self.options.offered]
         wording = int(torch.randint(len(LABEL_TEXTS), ()))
-        pixels = normalise(torch.stack(images))
-        tags = torch.zeros(len(picked), len(self.tags))
-        for row_tags, i in zip(tags, picked, strict=True):
-            for tag, share in self.tag_shares[i].items():
-                row_tags[tag] = share
-        mixed = bool(torch.rand(()) < self.options.cutmix)
-        if mixed:
-            pixels, share = cutmix(pixels)
-            tags = share * tags + (1 - share) * tags.flip(0)
-        return Batch(pixels, *self.tokens(captions), groups, torch.tensor(labels), others, wording, tags, mixed)
+        tags, cut = self.tag_shares[picked].float(), torch.zeros(3)
+        if torch.rand(()) < self.options.cutmix:
+            side = 0.7 * (1 - torch.rand(())).sqrt()
+            cut = torch.stack([*(torch.rand(2) * (1 - side)), side])
+            tags = (1 - side**2) * tags + side**2 * tags.flip(0)
+        return Batch(
+            self.squares[picked],
+            boxes,
+            colours,
+            cut,
+            self.size_at(index),
+            *self.tokens(captions),
+            groups,
+            torch.tensor(labels),
+            others,
+            wording,
+            tags,
+        )
+
+    @staticmethod
+    @torch.no_grad()
+    def images(batch: Batch) -> Tensor:
+        """What the encoder is shown, (B, 3, size, size): crops, in other colours, maybe cut together."""
+        with torch.autocast(batch.squares.device.type, enabled=False):
+            images = change_colours(read_boxes(batch.squares, batch.boxes, batch.size), batch.colours)
+            return cut_and_mix(images, batch.cut)
 
     def loss(self, batch: Batch) -> Loss:
         (loss,) = self.joint_losses([self.embed(batch)], [batch])
@@ -188,7 +206,7 @@ class Stage:
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the loss needs of each row: pooled pictures (B, 256), unit vectors of captions (B, 128)."""
-        pooled = self.vision.pool(self.vision.encoder(batch.images))
+        pooled = self.vision.pool(self.vision.encoder(self.images(batch)))
         return pooled, self.vision.text_embedding(batch.captions, batch.caption_lengths)
 
     def joint_losses(self, embedded: list[tuple[Tensor, Tensor]], batches: list[Batch]) -> Iterator[Loss]:
@@ -197,7 +215,7 @@ class Stage:
         pooled, captions = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         tags, groups, labels = (torch.cat([getattr(b, name) for b in batches]) for name in ("tags", "groups", "labels"))
         loss = self._tag_loss(self.model.tag_head(pooled), tags)
-        whole = torch.tensor([not b.mixed for b in batches for _ in b.images])  # a mix of two has no one caption
+        whole = torch.cat([(b.cut[2] == 0).expand(len(b.labels)) for b in batches])  # a mix of two has no one caption
         if whole.any():
             image = vision.image_embedding(pooled[whole])
             contrast = contrastive_loss(image, captions[whole], vision.scale(), groups[whole])
@@ -233,11 +251,13 @@ class Stage:
         model = self.vision
         step = max(1, len(self.val) // self.options.val_pictures)
         picked = list(range(0, len(self.val), step))
-        parts = []
+        parts, squares = [], self.val.squares()
         for first in range(0, len(picked), 64):
-            pixels = [centre_crop(self.val.pixels(i), self.options.val_size) for i in picked[first : first + 64]]
-            parts.append(model.image_embedding(model.pool(model.encoder(normalise(torch.stack(pixels))))))
-        image = torch.cat(parts)
+            some = np.array(picked[first : first + 64])
+            boxes = middle_boxes(squares.shapes[some]).to(self.device)
+            pixels = read_boxes(squares[some].to(self.device), boxes, self.options.val_size)
+            parts.append(model.image_embedding(model.pool(model.encoder(pixels))))
+        image = torch.cat(parts).float()
         rows = [self.val.rows[i] for i in picked]
         metrics: dict[str, float] = {}
         if self.label_ids:
@@ -252,18 +272,8 @@ class Stage:
         captioned = [n for n, r in enumerate(rows) if r.captions]
         if captioned:
             texts = [rows[n].captions[0] for n in captioned]
-            similarity = image[captioned] @ model.text_embedding(*self.tokens(texts)).T
-            metrics |= {k: float(v) for k, v in retrieval_recall(similarity.numpy()).items()}
+            ids, lengths = (t.to(self.device) for t in self.tokens(texts))
+            similarity = image[captioned] @ model.text_embedding(ids, lengths).T
+            metrics |= {k: float(v) for k, v in retrieval_recall(similarity.cpu().numpy()).items()}
         shares = [v for k, v in metrics.items() if k.startswith("naming_") or k.endswith("r10")]
         return metrics | {"score": sum(shares) / max(1, len(shares))}
-
-
-def cutmix(images: Tensor) -> tuple[Tensor, float]:
-    """A rectangle of each picture replaced by that of the batch's mirror row (Yun 2019) -> pictures, own share."""
-    size = images.shape[2]
-    side = (1 - float(torch.rand(()))) ** 0.5
-    cut = max(1, int(size * side * 0.7))
-    top, left = (int(torch.randint(size - cut + 1, ())) for _ in range(2))
-    mixed = images.clone()
-    mixed[:, :, top : top + cut, left : left + cut] = images.flip(0)[:, :, top : top + cut, left : left + cut]
-    return mixed, 1 - (cut / size) ** 2
