@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from enum import StrEnum
@@ -93,7 +94,7 @@ def command(
     """Train one stage, or all in this order: codec, audio, vision, thinker, omni, talker, vocoder.
 
     Stopped at any moment, the same command goes on where it was. Parents come from --out, then --weights, then the
-    package.
+    package. Several processes or GPUs: torchrun --nproc-per-node N -m muomni_cli train ...
     """
     console.begin(verbose, quiet)
     overrides = dict(_pair(setting) for setting in settings or [])
@@ -105,6 +106,8 @@ def command(
         raise InputError(f"--init {init}: no such folder; `shipped` takes the weights of the package")
     if stage.value == "all" and (dry_run or verify_resume):
         raise console.UsageError("--dry-run and --verify-resume look at one stage; name it with --stage")
+    if (dry_run or verify_resume) and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise console.UsageError("--dry-run and --verify-resume take one process; leave torchrun out")
     console.prepare_torch(threads)
     given: dict[str, Any] = {
         "recipe": recipe,
@@ -119,18 +122,19 @@ def command(
     if verify_resume:
         return _verify(stage.value, given, out, kills, json)
     given |= {"out": out, "command": shlex.join(["muomni", *sys.argv[1:]]), "tensorboard": tensorboard}
+    from muomni_core.training.ranks import SaidElsewhere, joined
+
     try:
-        if stage.value == "all":
-            from muomni_core.training.order import run_all
-
-            found = run_all(say=console.say, report_for=_reporter, **given)
-        else:
-            from muomni_core.training.run import run_stage
-
-            with _reporter(stage.value) as report:
-                found = {stage.value: run_stage(stage.value, report=report, **given)}
+        with joined(device.value) as ranks:
+            if not ranks.is_first:
+                console.begin(0, True)
+            found = _train(stage.value, given | {"ranks": ranks})
+    except SaidElsewhere:
+        raise typer.Exit(console.EXIT_FAILED) from None
     except KeyboardInterrupt as stopped:
         raise typer.Exit(_say_stopped(stopped)) from None
+    if not ranks.is_first:
+        return
     if json and stage.value == "all":
         console.write_json({"stages": found})
     elif json:
@@ -140,6 +144,17 @@ def command(
 
         for name, metrics in found.items():
             console.write_line(f"{name}: {metrics_line(metrics)}")
+
+
+def _train(stage: str, given: dict[str, Any]) -> dict[str, dict[str, float]]:
+    if stage == "all":
+        from muomni_core.training.order import run_all
+
+        return run_all(say=console.say, report_for=_reporter, **given)
+    from muomni_core.training.run import run_stage
+
+    with _reporter(stage) as report:
+        return {stage: run_stage(stage, report=report, **given)}
 
 
 def _pair(setting: str) -> tuple[str, str]:

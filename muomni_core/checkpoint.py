@@ -239,9 +239,20 @@ def component_tensors(modules: dict[str, nn.Module], drop: tuple[str, ...] = ())
     return {
         f"{component}.{name}": tensor
         for component, module in modules.items()
-        for name, tensor in module.state_dict().items()
+        for name, tensor in _state(module).items()
         if not name.endswith(drop)
     }
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    """As state_dict, but without its hooks: those of FSDP would part a model that was put together to be written."""
+    lasting = {
+        f"{prefix}.{name}".lstrip(".")
+        for prefix, part in module.named_modules()
+        for name in part._buffers.keys() - part._non_persistent_buffers_set
+    }
+    tensors = dict(module.named_parameters(remove_duplicate=False))
+    return tensors | {n: b for n, b in module.named_buffers(remove_duplicate=False) if n in lasting}
 
 
 def load_component(module: nn.Module, component: str, tensors: dict[str, Tensor], path: Path) -> None:

@@ -13,17 +13,18 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from muomni_core.training.gradients import Drawn, Stage, micro_batches
+from muomni_core.training.ranks import ALONE, Ranks
 from muomni_core.training.recipe import TrainConfig
 
 
 class _Steps(Dataset):
-    """Step number -> its micro-batches."""
+    """Step number -> this process's micro-batches of it."""
 
-    def __init__(self, stage: Stage, config: TrainConfig):
-        self.stage, self.config = stage, config
+    def __init__(self, stage: Stage, config: TrainConfig, ranks: Ranks):
+        self.stage, self.config, self.ranks = stage, config, ranks
 
     def __getitem__(self, step: int) -> list[Drawn]:
-        return micro_batches(self.stage, step, self.config.accumulate, self.config.seed)
+        return micro_batches(self.stage, step, self.config.accumulate, self.config.seed, self.ranks)
 
 
 def _begin_worker(_: int) -> None:
@@ -32,12 +33,12 @@ def _begin_worker(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def drawn_steps(stage: Stage, config: TrainConfig, first: int) -> Iterator[list[Drawn]]:
-    """The micro-batches of the steps from `first` on, in order.
+def drawn_steps(stage: Stage, config: TrainConfig, first: int, ranks: Ranks = ALONE) -> Iterator[list[Drawn]]:
+    """This process's micro-batches of the steps from `first` on, in order.
 
     Workers are forked, which shares the data that is in memory; where the system has no fork, there are none.
     """
-    steps = _Steps(stage, config)
+    steps = _Steps(stage, config, ranks)
     order = range(first, config.steps)
     if not config.workers or not hasattr(os, "fork"):
         return map(steps.__getitem__, order)

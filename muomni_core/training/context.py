@@ -13,6 +13,7 @@ from muomni_core.checkpoint import find_file
 from muomni_core.errors import CheckpointError, DataError
 from muomni_core.model.build import load_components
 from muomni_core.text.tokenizer import Tokenizer
+from muomni_core.training.ranks import ALONE, Ranks
 from muomni_core.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Context:
     training: bool = True
     # Where parents are put, and where losses and validation run.
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    ranks: Ranks = ALONE  # the processes that train together
     parents: dict[str, str] = field(default_factory=dict)  # fingerprints of what was taken
 
     def options(self, kind: type[T]) -> T:

@@ -24,11 +24,13 @@ class Stopped(KeyboardInterrupt):
 class Interrupts:
     """While entered, a signal raises Stopped: at once, or at the end of a `deferred` block.
 
-    A second signal is not made to wait. Signals that are ignored (nohup) stay so; outside the main thread, where Python
+    A second signal is not made to wait, unless `patient`: of several processes, one that leaves in the middle of a step
+    would let the others wait in vain. Signals that are ignored (nohup) stay so; outside the main thread, where Python
     allows no handlers, nothing changes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
+        self.patient = patient
         self.asked: int | None = None
         self._busy = False
         self._before: dict[int, Any] = {}
@@ -46,15 +48,28 @@ class Interrupts:
         self._before.clear()
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        if not self._busy or self.asked is not None:
+        if not self._busy or (self.asked is not None and not self.patient):
             raise Stopped(number)
         self.asked = number
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """What is inside is done whole, and whoever asks for a stop meanwhile is heard at its end (see `asked`)."""
-        self._busy = True
+        with self._set_busy(True):
+            yield
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside a deferred block: what is in here need not be done whole."""
+        with self._set_busy(False):
+            if self.asked is not None:
+                raise Stopped(self.asked)
+            yield
+
+    @contextmanager
+    def _set_busy(self, busy: bool) -> Iterator[None]:
+        before, self._busy = self._busy, busy
         try:
             yield
         finally:
-            self._busy = False
+            self._busy = before

@@ -36,6 +36,7 @@ class RunLog:
 
     A line of metrics.jsonl has step, loss (mean since the last line), lr, per_second, unit, time (seconds since 1970),
     and metrics where the step was validated.
+    Of several processes, one that is not told of any step writes nothing.
     """
 
     def __init__(self, out: Path, stage: str, every: int, score: str, *, tensorboard: bool = False):
@@ -43,6 +44,7 @@ class RunLog:
         self.path = self.folder / "metrics.jsonl"
         self.board = _board(self.folder) if tensorboard else None
         self._losses: list[float] = []
+        self._begun = False
 
     def __enter__(self) -> RunLog:
         return self
@@ -52,12 +54,13 @@ class RunLog:
     ) -> None:
         if self.board is not None:
             self.board.close()
-        if kind is None and self.path.exists():
+        if kind is None and self._begun and self.path.exists():
             with writing(self.folder):
                 draw_curves(read_rows(self.path), self.folder / "loss.png", self.stage, self.score)
 
     def begin(self, at: RunState) -> None:
         """Leaves out what was logged behind the state that the run goes on from: those steps come again."""
+        self._begun = True
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             kept = [row for row in read_rows(self.path) if row["step"] <= at.step] if self.path.exists() else []

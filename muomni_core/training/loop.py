@@ -2,10 +2,14 @@
 
 Everything random in a step follows from (seed, step): the rows of a batch, augmentation, dropout. A run that is
 killed and resumed therefore goes the way of one that was not, and the state holds no random state and no data position.
+
+Several processes (ranks.py) each take a part of a step's micro-batches and come to the same weights. The first one
+alone validates, writes and reports.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -16,13 +20,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from muomni_core.errors import CheckpointError, DataError, MuOmniError
 from muomni_core.training.ahead import drawn_steps
-from muomni_core.training.gradients import Drawn, Loss, Stage, backward, prepare
-from muomni_core.training.interrupt import Interrupts, Stopped
+from muomni_core.training.gradients import Drawn, Loss, Stage, backward, first_number, prepare
+from muomni_core.training.interrupt import SIGNALS, Interrupts, Stopped
+from muomni_core.training.ranks import ALONE, Ranks
 from muomni_core.training.recipe import TrainConfig
 from muomni_core.training.run_key import RunKey
+from muomni_core.training.sharding import Sharded, local
 from muomni_core.training.state import load_state, save_state, writing
 
 __all__ = ["Loss", "Progress", "Stage", "train"]
@@ -78,10 +85,12 @@ def learning_rate(config: TrainConfig, step: int, hours: float = 0.0) -> float:
 def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW; norms, biases and other vectors do not decay."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
-    ]
+    # No group may hold parted parameters (FSDP) and whole ones.
+    kinds = [[p for p in trained if isinstance(p, DTensor) is parted] for parted in (False, True)]
+    groups: list[dict[str, Any]] = []
+    for kind in filter(None, kinds):
+        groups.append({"params": [p for p in kind if p.dim() >= 2], "weight_decay": config.weight_decay})
+        groups.append({"params": [p for p in kind if p.dim() < 2], "weight_decay": 0.0})
     return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=True)
 
 
@@ -112,7 +121,7 @@ def update_average(average: dict[str, Tensor], model: nn.Module, decay: float, s
     decay = min(decay, (1 + step) / (10 + step))
     own = model.state_dict()
     moving = [name for name, value in own.items() if value.is_floating_point()]
-    torch._foreach_lerp_([average[name] for name in moving], [own[name] for name in moving], 1 - decay)
+    torch._foreach_lerp_([local(average[name]) for name in moving], [local(own[name]) for name in moving], 1 - decay)
     for name in own.keys() - set(moving):
         average[name].copy_(own[name])
 
@@ -165,6 +174,7 @@ def train(
     key: RunKey | None = None,
     fits_early: Callable[[str], bool] | None = None,
     stop_after: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Trains until `config.steps`, resuming from `state_path` if it is there; returns the last metrics.
 
@@ -174,15 +184,18 @@ def train(
         key: what the state must have been made for; a state of another run is refused.
         fits_early: whether a state of version 0, whose key is a mere digest, is of this run.
         stop_after: stop, saved, at that step; for tests.
+        ranks: of several processes that train together, each of which calls this; `ship`, `report` and `begin` are
+            called in the first one alone, and the metrics are returned there.
     Raises:
         MuOmniError: a loss or gradient is not finite, data can't be read, nothing can be written; the last good state
             stays in place.
         Stopped: by a signal, when the step that it came in was done and saved.
     """
-    with Interrupts() as interrupts:
-        run = _Run(stage, config, state_path, interrupts, ship, report, key or RunKey(), fits_early)
-        begin(run.at)
-        run.go(stop_after)
+    with Interrupts(patient=ranks.size > 1) as interrupts:
+        run = _Run(stage, config, state_path, interrupts, ship, report, key or RunKey(), fits_early, ranks)
+        ranks.alone(lambda: begin(run.at))
+        with interrupts.deferred() if ranks.size > 1 else contextlib.nullcontext():
+            run.go(stop_after)
         return run.at.metrics
 
 
@@ -199,42 +212,77 @@ class _Run:
         report: Callable[[Progress], None],
         key: RunKey,
         fits_early: Callable[[str], bool] | None,
+        ranks: Ranks,
     ):
         self.stage, self.config, self.state_path, self.interrupts = stage, config, state_path, interrupts
-        self.ship, self.report = ship, report
+        self.ship, self.report, self.ranks = ship, report, ranks
         self.model = stage.model
         device = next(self.model.parameters()).device
-        self.optimiser = make_optimiser(self.model, config)
-        self.average = average_state(self.model) if config.ema else None
         self.changes: list[str] = []
-        if state_path.exists():
-            self.at = RunState(**load_state(state_path, self.model, self.average, self.optimiser))
-            self.changes = _check_key(self.at, key, state_path, fits_early or key.digest().__eq__)
+        (found,) = ranks.total([float(ranks.is_first and state_path.exists())])  # before anybody writes one
+        bf16 = 0.0 if found else ranks.total([float(ranks.is_first and use_bf16(config.precision, device))])[0]
+        if not found:
+            ranks.copy_first(self.model.state_dict().values())
+        self.sharded: Sharded | None = None
+        if config.shard and ranks.size > 1:
+            if config.accumulate % ranks.size:
+                raise ranks.agreed(DataError(f"{stage.name}: shard needs as many micro-batches for each process"))
+            self.sharded = Sharded(self.model, ranks)
+        self.optimiser = make_optimiser(self.model, config)
+        has_average = config.ema and (ranks.is_first or self.sharded is not None)
+        self.average = average_state(self.model) if has_average else None
+        self.shards = ""  # where the parts of the last state lie
+        if found:
+            ranks.together(lambda: self._load(key, fits_early or key.digest().__eq__))
         else:
-            bf16 = use_bf16(config.precision, device)
-            self.at = RunState(run_key=key.digest(), bf16=bf16, made_for=key.parts())
+            self.at = RunState(run_key=key.digest(), bf16=bool(bf16), made_for=key.parts())
             self.save()  # a place that takes no files is found out now, and whether bf16 is used is settled
 
+    def _load(self, key: RunKey, fits_early: Callable[[str], bool]) -> None:
+        if not self.state_path.exists():
+            raise CheckpointError(
+                f"{self.state_path}: not seen by all processes; give an --out that all machines share"
+            )
+        about = load_state(self.state_path, self.model, self.average, self.optimiser)
+        self.shards = about.pop("shards", "")
+        self.at = RunState(**about)
+        self.changes = _check_key(self.at, key, self.state_path, fits_early)
+
     def save(self) -> None:
+        if self.sharded is None:
+            self.ranks.alone(lambda: self._save(None))
+        else:
+            self._save(self.ranks)
+
+    def _save(self, sharers: Ranks | None) -> None:
+        about = dataclasses.asdict(self.at)
         with writing(self.state_path):
-            save_state(self.state_path, self.model, self.average, self.optimiser, dataclasses.asdict(self.at))
+            self.shards = save_state(
+                self.state_path, self.model, self.average, self.optimiser, about, sharers, self.shards
+            )
 
     def validate(self) -> None:
-        at, score = self.at, self.stage.score
-        with averaged_weights(self.model, self.average):
-            torch.manual_seed(self.config.seed)
-            metrics = self.stage.validate()
-            value = -metrics[score[1:]] if score.startswith("-") else metrics[score]
-            if not math.isfinite(value):
-                raise MuOmniError(f"{self.stage.name}: validation gives {score.lstrip('-')} {value} at step {at.step}")
-            at.metrics = metrics
-            if value <= at.best:
-                at.best = value
-                with writing(self.state_path.parent.parent / self.state_path.name):
-                    self.ship(at)
-        at.validated = at.step
+        whole = self.sharded.whole() if self.sharded is not None else contextlib.nullcontext()
+        with averaged_weights(self.model, self.average), whole:
+            self.ranks.alone(self._judge)
+        self.at.validated = self.at.step
         with self.interrupts.deferred():
             self.save()
+
+    def _judge(self) -> None:
+        """Validates with the weights that are in place, and ships them where they are the best yet."""
+        at, score = self.at, self.stage.score
+        torch.manual_seed(self.config.seed)
+        with self.interrupts.at_once():
+            metrics = self.stage.validate()
+        value = -metrics[score[1:]] if score.startswith("-") else metrics[score]
+        if not math.isfinite(value):
+            raise MuOmniError(f"{self.stage.name}: validation gives {score.lstrip('-')} {value} at step {at.step}")
+        at.metrics = metrics
+        if value <= at.best:
+            at.best = value
+            with writing(self.state_path.parent.parent / self.state_path.name):
+                self.ship(at)
 
     def is_over(self) -> bool:
         return share_done(self.config, self.at.step, self.at.hours) >= 1
@@ -250,26 +298,40 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.optimiser.zero_grad(set_to_none=True)
-        try:
-            drawn = prepare(stage, next(batches))
-        except OSError as error:
-            reason = str(error).splitlines()[-1]  # before that, the traceback of the process that drew it
-            raise DataError(
-                f"{stage.name}: the data of step {at.step} cannot be read ({reason}); put it back and give the same "
-                "command again"
-            ) from error
-        value, units = backward(stage, drawn, bf16=at.bf16, loss=loss)
+        number = first_number(at.step, config.accumulate, config.seed)
+        drawn = self.ranks.together(lambda: self._draw(batches))
+        torch.manual_seed(number)
+        if self.sharded is None:
+            prepare(stage, drawn)
+        else:
+            self.sharded.within(lambda: prepare(stage, drawn))
+        value, units = backward(stage, drawn, bf16=at.bf16, loss=loss, ranks=self.ranks, sharded=self.sharded)
         if not math.isfinite(value):
-            raise MuOmniError(self._not_finite("loss", value))
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip))
+            raise self.ranks.agreed(MuOmniError(self._not_finite("loss", value)))
+        if self.sharded is None:
+            norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.clip))
+        else:
+            norm = self.sharded.clip(config.clip)
         if not math.isfinite(norm):
-            raise MuOmniError(self._not_finite("gradient", norm))
+            raise self.ranks.agreed(MuOmniError(self._not_finite("gradient", norm)))
         self.optimiser.step()
+        torch.manual_seed(number)  # the same for all processes, whatever each has drawn
         stage.after_step()
+        self.ranks.copy_first(self.model.buffers())  # where sums on a GPU differ in their last bits
         at.step += 1
         if self.average is not None:
             update_average(self.average, self.model, config.ema, at.step)
         return value, lr, units
+
+    def _draw(self, batches: Iterator[list[Drawn]]) -> list[Drawn]:
+        try:
+            return next(batches)
+        except OSError as error:
+            reason = str(error).splitlines()[-1]  # before that, the traceback of the process that drew it
+            raise DataError(
+                f"{self.stage.name}: the data of step {self.at.step} cannot be read ({reason}); put it back and give the "
+                "same command again"
+            ) from error
 
     def _not_finite(self, what: str, value: float) -> str:
         return (
@@ -277,27 +339,41 @@ class _Run:
             "best weights with --init, another --out and a lower --set lr"
         )
 
+    def agree(self, spent: float, asked: int | None) -> tuple[float, int | None]:
+        """The first process's seconds, and the signal of whoever got one: all stop behind the same step."""
+        if self.ranks.size == 1:
+            return spent, asked
+        spent, *signals = self.ranks.total(
+            [spent * self.ranks.is_first, *(float(asked == number) for number in SIGNALS)]
+        )
+        return spent, next((number for number, n in zip(SIGNALS, signals, strict=True) if n), None)
+
+    def tell(self, seen: Progress) -> None:
+        if self.ranks.is_first:
+            self.report(seen)
+
     def go(self, stop_after: int | None) -> None:
         at, config, model = self.at, self.config, self.model
         if self.changes:
             note = f"goes on from step {at.step} with {', '.join(self.changes)}"
             lr = learning_rate(config, at.step, at.hours)
-            self.report(Progress(at.step, config.steps, math.nan, lr, 0.0, self.stage.unit, math.nan, note=note))
+            self.tell(Progress(at.step, config.steps, math.nan, lr, 0.0, self.stage.unit, math.nan, note=note))
         if self.is_due():  # killed between saving and the end of a validation
             self.validate()
         loss = torch.compile(self.stage.loss) if config.compile else None
         model.train()
         begun, mark, units, shown = time.time(), time.time(), 0.0, math.nan
         first = share_done(config, at.step, at.hours)
-        batches = drawn_steps(self.stage, config, at.step)
+        batches = drawn_steps(self.stage, config, at.step, self.ranks)
         while not self.is_over() and at.step != stop_after:
             with self.interrupts.deferred():
                 value, lr, done = self.step(batches, loss)
                 units += done
                 shown = value if math.isnan(shown) else 0.95 * shown + 0.05 * value
                 now = time.time()
-                at.hours, mark = at.hours + (now - mark) / 3600, now
-                asked = self.interrupts.asked
+                spent, mark = now - mark, now
+                spent, asked = self.agree(spent, self.interrupts.asked)
+                at.hours += spent / 3600
                 share = share_done(config, at.step, at.hours)
                 if at.step % config.save_every == 0 or share >= 1 or at.step == stop_after or asked is not None:
                     self.save()  # before validation, which may fail
@@ -311,4 +387,4 @@ class _Run:
                 self.validate()
                 mark = time.time()
             metrics = at.metrics if due else None
-            self.report(Progress(at.step, steps, shown, lr, speed, self.stage.unit, left, metrics, value=value))
+            self.tell(Progress(at.step, steps, shown, lr, speed, self.stage.unit, left, metrics, value=value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from muomni_core.checkpoint import find_file, read_header, write_atomically
 from muomni_core.data.rows import expand, fingerprint
 from muomni_core.errors import CheckpointError, DataError
 from muomni_core.training.context import Context
-from muomni_core.training.recipe import load_recipe
+from muomni_core.training.recipe import load_recipe, shared_out
 from muomni_core.training.run import find_root, fits_early, run_key, run_stage, stage_folders
 from muomni_core.training.stages import STAGES, stage_class
 from muomni_core.training.state import read_about
@@ -87,10 +88,13 @@ def is_done(
     for parent in header.parents:
         path = find_file(folders, f"{parent}.safetensors")
         parents[parent] = read_header(path, parent).fingerprint if path else ""
+    made_for = about.get("made_for")
+    if made_for:
+        loaded = dataclasses.replace(loaded, train=shared_out(loaded.train, 1, made_for["train"]))
     root = find_root(loaded, data)
     options = stage_options(Context(loaded, root, None, folders))
     key = run_key(loaded, init, fingerprint(options.train, root), parents)
-    if made_for := about.get("made_for"):
+    if made_for:
         return not key.differences(made_for)
     return fits_early(key, about["run_key"], loaded, out)
 

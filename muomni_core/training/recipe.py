@@ -45,6 +45,7 @@ class TrainConfig:
     precision: str = "auto"  # auto (bf16 where it is measured to be faster), bf16, float32
     compile: bool = False
     workers: int = 0  # processes that draw batches ahead; 0: the one that trains does
+    shard: bool = False  # of several processes (torchrun) each holds a part of the parameters alone (FSDP2)
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,36 @@ def _replace(kind: Any, values: dict[str, Any], where: str) -> Any:
         elif not isinstance(value, type(like)):
             raise DataError(f"{where}: {key} should be of type {type(like).__name__}, got {value!r}")
     return dataclasses.replace(kind, **plain)
+
+
+def shared_out(train: TrainConfig, n_processes: int, before: dict[str, Any] | None = None) -> TrainConfig:
+    """The same rows a step in as many micro-batches as so many processes can share.
+
+    Args:
+        before: [train] of the state that the run goes on from; where its steps are as large, they stay parted so.
+    Raises DataError where `batch` cannot be parted.
+    """
+
+    def rows(batch: float, seconds: float, accumulate: int) -> float:
+        return (seconds or batch) * accumulate
+
+    own = (train.batch, train.seconds, train.accumulate)
+    if before is not None and {"batch", "seconds", "accumulate"} <= before.keys():
+        theirs = (before["batch"], before["seconds"], before["accumulate"])
+        if bool(theirs[1]) == bool(own[1]) and abs(rows(*theirs) - rows(*own)) < 1e-6 * rows(*own):
+            return dataclasses.replace(train, batch=theirs[0], seconds=theirs[1], accumulate=theirs[2])
+        return train  # refused by its key
+    if train.accumulate % n_processes == 0:
+        return train
+    accumulate = train.accumulate * n_processes
+    if train.seconds:
+        return dataclasses.replace(train, seconds=train.seconds / n_processes, accumulate=accumulate)
+    if train.batch % n_processes:
+        raise DataError(
+            f"{n_processes} processes cannot share {train.accumulate} micro-batches of {train.batch} rows; give "
+            "--set batch and --set accumulate so that one of them is a multiple"
+        )
+    return dataclasses.replace(train, batch=train.batch // n_processes, accumulate=accumulate)
 
 
 def load_recipe(recipe: str | Path, stage: str, overrides: dict[str, str] | None = None) -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import platform
 import time
@@ -34,12 +35,16 @@ from muomni_core.training.context import Context
 from muomni_core.training.interrupt import Interrupts
 from muomni_core.training.log import RunLog
 from muomni_core.training.loop import Progress, RunState, train
-from muomni_core.training.recipe import DATA_VARIABLE, Recipe, data_root, load_recipe
+from muomni_core.training.ranks import ALONE, Ranks
+from muomni_core.training.recipe import DATA_VARIABLE, Recipe, data_root, load_recipe, shared_out
 from muomni_core.training.run_key import RunKey
 from muomni_core.training.stages import STAGES, stage_class
+from muomni_core.training.state import read_about
 from muomni_core.weights import SHIPPED
 
 __all__ = ["STAGES", "Progress", "build_context", "run_stage"]
+
+logger = logging.getLogger(__name__)
 
 
 def find_root(recipe: Recipe, data: Path | None) -> Path:
@@ -68,11 +73,11 @@ def stage_folders(recipe: Recipe, out: Path | None, weights: Path | None) -> lis
     return [folder for folder in (out, weights, SHIPPED) if folder is not None]
 
 
-def pick_device(name: str) -> str:
-    """`auto` is a GPU where there is one."""
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def pick_device(name: str, ranks: Ranks = ALONE) -> str:
+    """`auto` is a GPU where there is one; of several processes on a machine, each has its own."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return f"cuda:{ranks.local}" if name == "cuda" and ranks.size > 1 else name
 
 
 def machine(device: str) -> str:
@@ -83,10 +88,10 @@ def machine(device: str) -> str:
 
 
 def build_context(
-    recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool, device: str = "cpu"
+    recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool, device: str = "cpu", ranks: Ranks = ALONE
 ) -> Context:
     tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
-    return Context(recipe, find_root(recipe, data), tokenizer, folders, training, torch.device(device))
+    return Context(recipe, find_root(recipe, data), tokenizer, folders, training, torch.device(device), ranks)
 
 
 def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
@@ -130,6 +135,7 @@ def run_stage(
     device: str = "auto",
     command: str = "",
     tensorboard: bool = False,
+    ranks: Ranks = ALONE,
 ) -> dict[str, float]:
     """Trains `stage_name` and leaves DIR/<stage>.safetensors, state/, logs/ and MODEL_CARD.md; resumes what is there.
 
@@ -139,22 +145,26 @@ def run_stage(
         out: default runs/<recipe>.
         command: what was typed, for the model card.
         tensorboard: writes its files too, where the package is installed.
+        ranks: of several processes that train together (`ranks.joined`), each of which calls this; only the first
+            writes, calls `report`, and has the metrics.
     Returns:
         the metrics of the last validation.
     Raises:
         MuOmniError: one line that says what to do.
         Stopped: by Ctrl-C or another signal; a step in progress was finished and saved.
     """
-    loaded = load_recipe(recipe, stage_name, overrides)
+    loaded = ranks.together(lambda: load_recipe(recipe, stage_name, overrides))
     folders = stage_folders(loaded, out, weights)
     out = folders[0]
-    if stage_name == "talker" and _lacks_codec(loaded, folders):
+    if ranks.together(lambda: stage_name == "talker" and _lacks_codec(loaded, folders)):
         # Of the same folder, where the recipe is the talker's file.
         folder = Path(recipe).parent if Path(recipe).is_file() else recipe
-        run_stage("codec", recipe=folder, data=data, weights=weights, out=out, report=report, device=device)
-    check_writable(out)
-    with Interrupts():
-        return _train(loaded, data, folders, init, out, report or (lambda _: None), device, command, tensorboard)
+        run_stage(
+            "codec", recipe=folder, data=data, weights=weights, out=out, report=report, device=device, ranks=ranks
+        )
+    ranks.alone(lambda: check_writable(out))
+    with Interrupts(patient=ranks.size > 1):
+        return _train(loaded, data, folders, init, out, report or (lambda _: None), device, command, tensorboard, ranks)
 
 
 def check_writable(out: Path) -> None:
@@ -168,6 +178,39 @@ def check_writable(out: Path) -> None:
         raise MuOmniError(f"{out}: cannot be written ({error.strerror}); give another --out") from None
 
 
+def _share_out(loaded: Recipe, out: Path, ranks: Ranks) -> Recipe:
+    """The recipe with a micro-batch a process at least. Raises DataError where its batch cannot be parted so."""
+    state = out / "state" / f"{loaded.stage}.safetensors"
+    about = read_about(state) if state.exists() else {}
+    train = shared_out(loaded.train, ranks.size, (about.get("made_for") or {}).get("train"))
+    if ranks.is_first and (ranks.size > 1 or train != loaded.train):
+        size = f"{train.seconds:g} s" if train.seconds else f"{train.batch} rows"
+        busy = min(ranks.size, train.accumulate)
+        idle = f"; {ranks.size - busy} have nothing to do, and would with a new --out" if busy < ranks.size else ""
+        logger.warning(
+            "%s: %d process%s; a step is %d micro-batches of %s%s",
+            loaded.stage,
+            ranks.size,
+            "es" if ranks.size > 1 else "",
+            train.accumulate,
+            size,
+            idle,
+        )
+    return dataclasses.replace(loaded, train=train)
+
+
+def _build(
+    loaded: Recipe, data: Path | None, folders: list[Path], init: str | None, device: str, ranks: Ranks
+) -> tuple[Context, Any, list[dict]]:
+    """Context and stage, and the legs behind its weights."""
+    torch.manual_seed(loaded.train.seed)
+    context = build_context(loaded, data, folders, training=True, device=device, ranks=ranks)
+    stage = stage_class(loaded.stage)(context)
+    stage.model.to(device)
+    legs = _start_from(stage, init, context.tokenizer) if init else []
+    return context, stage, legs
+
+
 def _train(
     loaded: Recipe,
     data: Path | None,
@@ -178,17 +221,15 @@ def _train(
     device: str,
     command: str,
     tensorboard: bool,
+    ranks: Ranks,
 ) -> dict[str, float]:
     stage_name = loaded.stage
-    torch.manual_seed(loaded.train.seed)
-    device = pick_device(device)
+    loaded = ranks.together(lambda: _share_out(loaded, out, ranks))
+    device = pick_device(device, ranks)
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")  # what stays float32 beside bf16 need not be exact to the last bit
-    context = build_context(loaded, data, folders, training=True, device=device)
-    stage = stage_class(stage_name)(context)
-    stage.model.to(device)
-    legs = _start_from(stage, init, context.tokenizer) if init else []
-    _keep_tokenizer(out, folders)
+    context, stage, legs = ranks.in_turn(lambda: _build(loaded, data, folders, init, device, ranks))
+    ranks.alone(lambda: _keep_tokenizer(out, folders))
     data_print = fingerprint(stage.options.train, context.root)
     key = run_key(loaded, init, data_print, context.parents)
 
@@ -219,6 +260,8 @@ def _train(
         write_card(out)
 
     made_at = commit()
+    if not ranks.is_first:
+        tensorboard = False  # the first process writes all there is
     with RunLog(out, stage_name, loaded.train.log_every, stage.score, tensorboard=tensorboard) as log:
 
         def tell(seen: Progress) -> None:
@@ -234,6 +277,7 @@ def _train(
             begin=log.begin,
             key=key,
             fits_early=lambda early: fits_early(key, early, loaded, out),
+            ranks=ranks,
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,18 +122,16 @@ class Pairs:
         self.dropped.append(image.detach())
         return image, self.model["text"](batch[1])
 
-    def joint_losses(self, embedded: list[tuple[Tensor, ...]], batches: list[tuple[Tensor, ...]]) -> Iterator[Loss]:
+    def joint_loss(self, embedded: list[tuple[Tensor, ...]], batches: list[tuple[Tensor, ...]]) -> Loss:
         image, text = (torch.cat(parts) for parts in zip(*embedded, strict=True))
         labels = torch.cat([b[2] for b in batches])
         logits = self.model.scale.exp() * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
         contrast = F.cross_entropy(logits, torch.arange(len(image)), reduction="sum")
         named = F.cross_entropy(self.model["label"](image), labels, ignore_index=-1, reduction="sum")
-        yield Loss(contrast, len(image), len(image))
-        yield Loss(named, 0.0, 0.0)
+        return Loss(contrast + named, len(image), len(image))
 
     def loss(self, batch: tuple[Tensor, ...]) -> Loss:
-        terms = list(self.joint_losses([self.embed(batch)], [batch]))
-        return Loss(sum((t.total for t in terms), torch.zeros(())), terms[0].weight, terms[0].units)
+        return self.joint_loss([self.embed(batch)], [batch])
 
     def after_step(self) -> None: ...
 

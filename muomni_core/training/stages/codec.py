@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class Stage:
     def __init__(self, context: Context):
         recipe = context.recipe
         self.options = context.options(Options)
-        self.device = context.device
+        self.device, self.ranks = context.device, context.ranks
         self.model = Codec(recipe.model.codec)
         self.modules: dict[str, nn.Module] = {"codec": self.model}
         self.weight = recipe.model.codec.commitment
@@ -59,9 +60,10 @@ class Stage:
     @torch.no_grad()
     def prepare(self, batches: list[Tensor]) -> None:
         """Codebooks begin from all micro-batches of the first step, not from the first of them alone."""
-        if len(batches) == 1 or all(bool(book.started) for book in self.model.codebooks):
+        if all(bool(book.started) for book in self.model.codebooks):
             return
-        self.model(torch.cat(batches).to(self.device))
+        everyones = self.ranks.gather([(batch,) for batch in batches], torch.device("cpu"))
+        self.model(torch.cat([batch for (batch,) in everyones]).to(self.device))
         for book in self.model.codebooks:
             book._pending.clear()  # these rows come again, and count then
 
@@ -71,6 +73,9 @@ class Stage:
         return Loss(loss * len(mel), len(mel), mel.shape[0] * mel.shape[1] / 100)
 
     def after_step(self) -> None:
+        book: Any
+        for book in self.model.codebooks:
+            book._pending = self.ranks.gather(book._pending, self.device)
         self.model.update_codebooks()
 
     @torch.no_grad()

@@ -74,7 +74,7 @@ class SpokenSet:
         ]
         if not good:
             raise DataError("no clip aligns with its text; train the ear longer, or lower data.min_score")
-        if len(good) < len(scores):
+        if len(good) < len(scores) and stage.context.ranks.is_first:
             print(f"talker: {len(scores) - len(good)} of {len(scores)} clips left out", file=sys.stderr)
         self.good = np.array(good)
         self.states = self._states()

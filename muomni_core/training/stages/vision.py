@@ -3,8 +3,8 @@ and, because that alone is slow with few pictures, which of some thousand words 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -201,15 +201,19 @@ class Stage:
             return cut_and_mix(images, batch.cut)
 
     def loss(self, batch: Batch) -> Loss:
-        (loss,) = self.joint_losses([self.embed(batch)], [batch])
-        return loss
+        return self.joint_loss([self.embed(batch)], [batch])
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the loss needs of each row: pooled pictures (B, 256), unit vectors of captions (B, 128)."""
         pooled = self.vision.pool(self.vision.encoder(self.images(batch)))
         return pooled, self.vision.text_embedding(batch.captions, batch.caption_lengths)
 
-    def joint_losses(self, embedded: list[tuple[Tensor, Tensor]], batches: list[Batch]) -> Iterator[Loss]:
+    @staticmethod
+    def slim(batch: Batch) -> Batch:
+        """Without the pictures."""
+        return dataclasses.replace(batch, squares=batch.squares[:0])
+
+    def joint_loss(self, embedded: list[tuple[Tensor, Tensor]], batches: list[Batch]) -> Loss:
         """One loss over all micro-batches of a step: each row is told apart from those of the others too."""
         vision, options = self.vision, self.options
         pooled, captions = (torch.cat(parts) for parts in zip(*embedded, strict=True))
@@ -221,7 +225,7 @@ class Stage:
             contrast = contrastive_loss(image, captions[whole], vision.scale(), groups[whole])
             loss = loss + options.caption_weight * contrast * len(image)
             loss = loss + options.naming_weight * self._naming_loss(image, labels[whole], batches)
-        yield Loss(loss, len(pooled), len(pooled))
+        return Loss(loss, len(pooled), len(pooled))
 
     def _naming_loss(self, image: Tensor, labels: Tensor, batches: list[Batch]) -> Tensor:
         """Summed cross-entropy of each labelled picture's label among those of the step and some others."""

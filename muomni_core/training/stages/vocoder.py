@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,14 +128,17 @@ class Stage:
     def embed(self, batch: Batch) -> tuple[Tensor]:
         return (self.vocoder(self._through_codec(log_mel(batch.sound), batch.coded)),)
 
-    def joint_losses(self, embedded: list[tuple[Tensor, ...]], batches: list[Batch]) -> Iterator[Loss]:
-        """Spectral convergence is a ratio over all rows of a step; the judges, which need the memory, see a part each."""
+    def joint_loss(self, embedded: list[tuple[Tensor, ...]], batches: list[Batch]) -> Loss:
+        """Spectral convergence is a ratio over all rows of a step."""
         made, sound = torch.cat([m for (m,) in embedded]), torch.cat([b.sound for b in batches])
         likeness = self._likeness(made, sound, log_mel(sound))
-        yield Loss(likeness * len(sound), len(sound), sound.numel() / 16_000)
-        for (part,), batch in zip(embedded, batches, strict=True):
-            if batch.adversarial:
-                yield Loss(self._judgement(part, batch.sound) * len(part), 0.0, 0.0)
+        return Loss(likeness * len(sound), len(sound), sound.numel() / 16_000)
+
+    def own_loss(self, embedded: tuple[Tensor], batch: Batch) -> Loss | None:
+        """The judges, which need the memory, see a micro-batch each."""
+        if not batch.adversarial:
+            return None
+        return Loss(self._judgement(embedded[0], batch.sound) * len(batch.sound), 0.0, 0.0)
 
     @torch.no_grad()
     def _through_codec(self, mel: Tensor, coded: Tensor) -> Tensor:
