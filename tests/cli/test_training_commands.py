@@ -14,6 +14,7 @@ from fake_muomni import refused, run
 
 from muomni_cli import options, progress
 from muomni_core.errors import DataError
+from muomni_core.training.ranks import ALONE
 
 
 @dataclass
@@ -72,6 +73,7 @@ def test_train_hands_everything_on(calls: list[dict[str, Any]], tmp_path: Any) -
         "device": "cpu",
         "command": call["command"],  # what was typed
         "tensorboard": False,
+        "ranks": ALONE,
     }
 
 
