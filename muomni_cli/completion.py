@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,5 +129,5 @@ def attach(ctx: Any, params: list[Any]) -> None:
         offer = OFFERS.get(f"{ctx.info_name} {param.name}") or OFFERS.get(param.name)
         if offer is not None:
             param.shell_complete = lambda ctx, begun, offer=offer: [
-                Candidate(value) for _, value in zip(range(MOST), offer(ctx, begun), strict=False)
+                Candidate(value) for value in islice(offer(ctx, begun), MOST)
             ]

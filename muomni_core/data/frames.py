@@ -19,7 +19,7 @@ from muomni_core.data.features import PictureSet, SpeechSet, cache_folder
 from muomni_core.data.sampling import LengthSampler
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.vision import VisionEncoder, picture_tokens
-from muomni_core.vision.crops import middle_boxes, random_boxes, read_boxes
+from muomni_core.vision.crops import middle_boxes, mirror_half, random_boxes, read_boxes
 
 
 def _path(kind: str, about: object) -> Path:
@@ -67,8 +67,7 @@ def views(
     boxes = [middle_boxes(squares.shapes)]
     for view in range(1, n_views):
         torch.manual_seed(seed * 7_919 + view)
-        boxes.append(random_boxes(squares.shapes, 0.5))
-        boxes[view][:, 3] *= torch.where(torch.rand(len(squares)) < 0.5, -1.0, 1.0)
+        boxes.append(mirror_half(random_boxes(squares.shapes, 0.5)))
     return lambda rows, view: read_boxes(squares[rows].to(device), boxes[view][rows].to(device), size)
 
 

@@ -51,7 +51,7 @@ class Voice:
 
 VARIED = {"paces": (0.8, 1.0, 1.2), "pitches": (0.85, 1.0, 1.2)}
 
-# About 24 hours; slt is the voice that the Talker learns, the others only teach the ear.
+# About 30 hours; slt is the voice that the Talker learns, the others teach the ear, and to answer spoken questions.
 VOICES = (
     Voice("slt", "festival", "voice_cmu_us_slt_arctic_hts", 10_000),
     Voice("kaldiphone", "festival", "voice_kal_diphone", 2_000, (0.85, 1.0, 1.2)),

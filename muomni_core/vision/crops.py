@@ -31,6 +31,12 @@ def random_boxes(shapes: Tensor, min_area: float, max_ratio: float = 1.25) -> Te
     return torch.cat([torch.rand(n, 2) * (1 - sides), sides], 1)
 
 
+def mirror_half(boxes: Tensor) -> Tensor:
+    """The boxes (B, 4), half of them by chance to be read mirrored: with a negative width."""
+    signs = torch.where(torch.rand(len(boxes)) < 0.5, -1.0, 1.0)
+    return torch.cat([boxes[:, :3], boxes[:, 3:] * signs[:, None]], 1)
+
+
 def middle_boxes(shapes: Tensor) -> Tensor:
     """(B, 2) heights and widths -> (B, 4): the square in the middle of each."""
     sides = shapes.amin(1, keepdim=True) / shapes
@@ -44,10 +50,8 @@ def read_boxes(squares: Tensor, boxes: Tensor, size: int) -> Tensor:
     """
     top, left, height, width = boxes.unbind(1)
     zero = torch.zeros_like(top)
-    mirrored = width < 0
     centre_x, centre_y = 2 * left + width.abs() - 1, 2 * top + height - 1
-    scale_x = torch.where(mirrored, -width.abs(), width)
-    matrix = torch.stack([scale_x, zero, centre_x, zero, height, centre_y], 1).view(-1, 2, 3)
+    matrix = torch.stack([width, zero, centre_x, zero, height, centre_y], 1).view(-1, 2, 3)
     # Twice as many points as wanted, in pairs, where the picture is much larger: or its details would flicker.
     fine = 2 if 4 * size < 3 * squares.shape[-1] else 1
     grid = F.affine_grid(matrix, [len(squares), 3, fine * size, fine * size], align_corners=False)

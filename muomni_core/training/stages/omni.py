@@ -268,7 +268,7 @@ class Stage:
         return Batch(
             pad_sequence(rows, batch_first=True),
             pad_sequence(targets, batch_first=True, padding_value=-100),
-            torch.cat(seen).cpu() if seen else torch.zeros(0, 128),
+            torch.cat(seen) if seen else torch.zeros(0, 128),
             torch.cat(heard) if heard else torch.zeros(0, 192),
             torch.tensor([i for ids in words_said for i in ids], dtype=torch.long),
             torch.tensor([len(ids) for ids in words_said], dtype=torch.long),
@@ -323,6 +323,7 @@ class Stage:
         """Greedy, as in use."""
         ids = turn_ids(self.tokenizer, question, [] if frames is None else [len(frames)])
         model, prompt = self.model, torch.tensor([ids], device=self.device)
+        frames = None if frames is None else frames.to(self.device)
         embeddings = fuse(model.thinker, model.vision_projector, model.audio_projector, prompt, frames)
         tokens = generate(model.thinker, embeddings, self.tokenizer.end_id, max_tokens=max_tokens)
         return self.tokenizer.decode(tokens).strip()
@@ -365,7 +366,7 @@ class Stage:
                 labels.setdefault(row.source, set()).add(row.label)
         for n, i in enumerate(evenly(range(len(rows)), self.options.val_pictures)):
             row = rows[i]
-            frames = torch.from_numpy(self.val_frames[i, 0].astype(np.float32)).to(self.device)
+            frames = torch.from_numpy(self.val_frames[i, 0].astype(np.float32))
             if row.captions:
                 said = self.answer(DESCRIBE_QUESTION, frames)
                 right.setdefault("describe", []).append(word_overlap(said, row.captions))

@@ -21,7 +21,7 @@ from muomni_core.evaluation.metrics import retrieval_recall
 from muomni_core.model.vision import GroupedBatchNorm, VisionModel, contrastive_loss
 from muomni_core.training.context import Context
 from muomni_core.training.loop import Loss
-from muomni_core.vision.crops import change_colours, cut_and_mix, middle_boxes, random_boxes, read_boxes
+from muomni_core.vision.crops import change_colours, cut_and_mix, middle_boxes, mirror_half, random_boxes, read_boxes
 
 # What a label is called when it is read; validation and use take the first.
 LABEL_TEXTS = ("a photo of {}", "{}", "a picture of {}", "this is {}")
@@ -157,8 +157,7 @@ class Stage:
 
     def batch(self, index: int) -> Batch:
         picked = self.sampler(index)
-        boxes = random_boxes(self.squares.shapes[picked], self.options.min_crop)
-        boxes[:, 3] *= torch.where(torch.rand(len(picked)) < 0.5, -1.0, 1.0)
+        boxes = mirror_half(random_boxes(self.squares.shapes[picked], self.options.min_crop))
         colours = 1 + self.options.colours * torch.empty(len(picked), 3).uniform_(-1, 1)
         captions, labels = [], []
         for i in picked:
