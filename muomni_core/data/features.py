@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from muomni_core.data.record import AUDIO_SUFFIXES, IMAGE_SUFFIXES, Row
 from muomni_core.data.rows import Patterns, expand, read_path
 from muomni_core.errors import MuOmniError
 from muomni_core.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 T = TypeVar("T")
 
@@ -279,12 +282,23 @@ class Squares:
             np.save(partial, array)
             os.replace(partial, path)
         self.array = np.load(path, mmap_mode="r")
+        self.more = np.empty((0, 3, size, size), dtype=np.uint8)
+
+    def append(self, pictures: Sequence[Image.Image]) -> None:
+        """Pictures that lie in no file, of the squares' own size; they are kept in memory."""
+        more = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture in pictures])
+        self.more = np.concatenate([self.more, more])
+        self.shapes = torch.cat([self.shapes, torch.full((len(more), 2), float(more.shape[-1]))])
 
     def __len__(self) -> int:
-        return len(self.array)
+        return len(self.array) + len(self.more)
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.array[rows])
+        squares = np.empty((len(rows), *self.more.shape[1:]), dtype=np.uint8)
+        stored = rows < len(self.array)
+        squares[stored] = self.array[rows[stored]]
+        squares[~stored] = self.more[rows[~stored] - len(self.array)]
+        return torch.from_numpy(squares)
 
 
 def _make_pictures(path: Path, binary: Path, root: Path, size: int) -> list[dict]:

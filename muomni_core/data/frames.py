@@ -21,6 +21,8 @@ from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.vision import VisionEncoder, picture_tokens
 from muomni_core.vision.crops import middle_boxes, mirror_half, random_boxes, read_boxes
 
+BATCH = 256  # pictures that the eye is shown at once: a GPU waits for smaller ones
+
 
 def _path(kind: str, about: object) -> Path:
     folder = cache_folder() / "frames"
@@ -52,8 +54,8 @@ def picture_frames(
         print(f"frames: {n_pictures} pictures, {n_views} views", file=sys.stderr)
         frames = np.empty((n_pictures, n_views, 1 + grid * grid, encoder.config.out_width), dtype=np.float16)
         for view in range(n_views):
-            for first in range(0, n_pictures, 64):
-                rows = np.arange(first, min(n_pictures, first + 64))
+            for first in range(0, n_pictures, BATCH):
+                rows = np.arange(first, min(n_pictures, first + BATCH))
                 frames[rows, view] = picture_tokens(encoder(pixels(rows, view)), grid).half().cpu().numpy()
         _write(path, frames)
     return np.load(path, mmap_mode="r")
@@ -75,7 +77,9 @@ class SoundFrames:
     """Frames of all clips: `frames(i)` (F, 192) float32."""
 
     @torch.no_grad()
-    def __init__(self, encoder: AudioEncoder, clips: SpeechSet, about: list, device: torch.device, budget: int = 6000):
+    def __init__(
+        self, encoder: AudioEncoder, clips: SpeechSet, about: list, device: torch.device, budget: int = 20_000
+    ):
         self.lengths = [-(-n // 8) for n in clips.frames]
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)])
         path = _path("sounds", [*about, clips.texts, clips.frames])

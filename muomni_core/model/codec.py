@@ -162,7 +162,7 @@ class Codec(nn.Module):
             total = total + entry
             codes.append(index)
         through = latent + (total - latent).detach()
-        mel_hat = self.decoder(through)[:, : mel.shape[1]] * LOG_MEL_STD + LOG_MEL_MEAN
+        mel_hat = self._mel(through)[:, : mel.shape[1]]
         return mel_hat, torch.stack(codes, dim=-1), commitment
 
     @torch.no_grad()
@@ -184,11 +184,22 @@ class Codec(nn.Module):
 
     def decode(self, codes: Tensor, n_mel_frames: int | None = None) -> Tensor:
         """codes (B, F, Q) -> log mel (B, n_mel_frames or F * stride, 128)."""
-        mel = self.decoder(self.embed(codes)) * LOG_MEL_STD + LOG_MEL_MEAN
+        mel = self._mel(self.embed(codes))
         n_mel_frames = mel.shape[1] if n_mel_frames is None else n_mel_frames
         if self.n_frames(n_mel_frames) != codes.shape[1]:
             raise ShapeError(f"codec: {codes.shape[1]} frames of codes do not make {n_mel_frames} mel frames")
         return mel[:, :n_mel_frames]
+
+    def decode_mean(self, shares: Tensor) -> Tensor:
+        """How likely each code is, (B, F, Q, codebook_size) -> log mel (B, F * stride, 128) of the mean entries.
+
+        Where one code of each book has all the share, the same as `decode`.
+        """
+        check_shape("codec", shares, ("B", "F", self.config.n_codebooks, self.config.codebook_size))
+        return self._mel(torch.stack([shares[:, :, q] @ book.entries for q, book in enumerate(self.codebooks)]).sum(0))
+
+    def _mel(self, latent: Tensor) -> Tensor:
+        return self.decoder(latent) * LOG_MEL_STD + LOG_MEL_MEAN
 
     def update_codebooks(self) -> None:
         for codebook in self.codebooks:

@@ -142,7 +142,7 @@ class Speaker:
     ) -> tuple[Tensor, list[tuple[str, int, int]]]:
         """A normalised piece as log mel (1, T, 128), and its words with their first and last sample."""
         layout = lay_out(self._tokenizer, text, self._config.talker.alphabet)
-        codes, durations = self._component("talker", "talker").speak(
+        said = self._component("talker", "talker").speak(
             torch.tensor(layout.characters, device=self._device),
             self.thinker_states(layout.tokens)[layout.owners],
             voice,
@@ -151,10 +151,10 @@ class Speaker:
             top_p=top_p,
             generator=generator,
         )
-        ends = (durations.cumsum(0) * self._config.codec.stride * self._config.mel.hop_length).tolist()
+        ends = (said.durations.cumsum(0) * self._config.codec.stride * self._config.mel.hop_length).tolist()
         starts = [0, *ends]
         words = [(m[0], starts[m.start()], ends[m.end() - 1]) for m in _WORD.finditer(layout.text)]
-        return self._component("codec", "codec").decode(codes[None]), words
+        return self._component("codec", "codec").decode_mean(said.shares[None]), words
 
     @torch.no_grad()
     def thinker_states(self, tokens: list[int]) -> Tensor:

@@ -68,14 +68,14 @@ class Drawn:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch, a tensor or a dataclass of tensors, on the model's device."""
+    """A batch, a tensor or a dataclass of tensors and other such, on the model's device."""
     if isinstance(batch, Tensor):
         return batch.to(device)
     if device.type == "cpu" or not dataclasses.is_dataclass(batch):
         return batch
     kind: Any = type(batch)
     values = {f.name: getattr(batch, f.name) for f in dataclasses.fields(batch)}
-    return kind(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+    return kind(**{k: to_device(v, device) for k, v in values.items()})
 
 
 def _set_random_state(micro: Drawn, device: torch.device) -> None:

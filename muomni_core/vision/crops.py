@@ -13,18 +13,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def random_boxes(shapes: Tensor, min_area: float, max_ratio: float = 1.25) -> Tensor:
+def random_boxes(shapes: Tensor, min_area: float | Tensor, max_ratio: float = 1.25) -> Tensor:
     """Boxes of random area and aspect ratio (as torchvision's RandomResizedCrop), in shares of each picture's sides.
 
     Args:
         shapes: (B, 2) height and width of the pictures, in any unit.
-        min_area: the smallest share of a picture's area that a box has.
+        min_area: the smallest share of a picture's area that a box has; one number, or (B,).
         max_ratio: the greatest ratio of a box's sides, either way.
     Returns:
         (B, 4): top, left, height, width.
     """
     n = len(shapes)
-    area = torch.empty(n).uniform_(min_area, 1.0) * shapes.prod(1)
+    area = (min_area + (1 - min_area) * torch.rand(n)) * shapes.prod(1)
     ratio = torch.empty(n).uniform_(-math.log(max_ratio), math.log(max_ratio)).exp()
     sides = torch.stack([area / ratio, area * ratio], 1).sqrt() / shapes
     sides = sides.clamp(max=1.0)

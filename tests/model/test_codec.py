@@ -123,6 +123,15 @@ def test_codes_decoded_in_pieces_with_context_are_the_whole():
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
 
 
+def test_the_mean_of_one_code_is_that_code():
+    model = codec()
+    codes = torch.randint(CONFIG.codebook_size, (2, 7, CONFIG.n_codebooks))
+    shares = torch.nn.functional.one_hot(codes, CONFIG.codebook_size).float()
+    assert torch.allclose(model.decode_mean(shares), model.decode(codes), atol=1e-5)
+    with pytest.raises(ShapeError, match="codec"):
+        model.decode_mean(shares[..., :5])
+
+
 def test_the_specifications_codec_is_a_config():
     """Frame-wise, two codebooks of 128: a frame's codes and mel follow from that frame alone."""
     model = codec(CodecConfig(width=64, depth=0, stride=1, n_codebooks=2, codebook_size=128))

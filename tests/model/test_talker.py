@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_named(talker):
 def test_more_codebooks_are_a_config():
     torch.manual_seed(0)
     talker = Talker(dataclasses.replace(CONFIG, n_codebooks=4)).eval()
-    codes, durations = talker.speak(*sentence(5, 1), voice=0)
+    codes, durations, _ = talker.speak(*sentence(5, 1), voice=0)
     assert codes.shape == (int(durations.sum()), 4)
 
 
@@ -194,13 +194,32 @@ def test_logits_follow_from_earlier_codebooks_alone(talker):
 
 
 def test_speaking_takes_the_way_that_was_trained(talker):
-    """Codes of `speak` are the likeliest of `code_logits`, each given what was said before it."""
+    """Codes that are drawn from the likeliest alone are those of `code_logits`, each given what was said before it."""
     characters, states = sentence(8, 3)
-    codes, durations = talker.speak(characters, states, voice=1)
+    codes, durations, _ = talker.speak(characters, states, voice=1, temperature=1.0, top_p=0.0)
     voices = torch.tensor([1])
     encoded, _ = talker.encode(characters[None], states[None], voices)
     logits = talker.code_logits(*talker.frames(encoded, durations[None], voices), codes[None])
     assert torch.equal(torch.stack([part.argmax(-1) for part in logits], -1)[0], codes)
+
+
+def test_without_drawing_the_means_are_given(talker):
+    """Shares are those of the logits where the rest of a frame is told the mean of its base; of drawn codes they are 1."""
+    characters, states = sentence(8, 3)
+    said = talker.speak(characters, states, voice=0)
+    assert said.shares.shape == (len(said.codes), 2, CONFIG.codebook_size)
+    assert torch.allclose(said.shares.sum(-1), torch.ones(len(said.codes), 2), atol=1e-5)
+    assert torch.equal(said.shares.argmax(-1), said.codes)
+    voices = torch.tensor([0])
+    encoded, _ = talker.encode(characters[None], states[None], voices)
+    x, mask = talker.frames(encoded, said.durations[None], voices)
+    shares = talker.base_head(talker.norm(x)).softmax(-1)
+    assert torch.allclose(shares[0], said.shares[:, 0], atol=1e-6)
+    told = shares @ talker.code_embeddings[0].weight
+    rest = talker.rest_heads[0](talker.rest_norms[0](talker.rest_blocks[0](x + told, mask)))
+    assert torch.allclose(rest.softmax(-1)[0], said.shares[:, 1], atol=1e-6)
+    drawn = talker.speak(characters, states, voice=0, temperature=1.0, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(drawn.shares, torch.nn.functional.one_hot(drawn.codes, CONFIG.codebook_size).float())
 
 
 # --- durations
@@ -208,7 +227,7 @@ def test_speaking_takes_the_way_that_was_trained(talker):
 
 def test_durations_sum_to_the_frames(talker):
     for seed in range(5):
-        codes, durations = talker.speak(*sentence(3 + 4 * seed, seed), voice=0)
+        codes, durations, _ = talker.speak(*sentence(3 + 4 * seed, seed), voice=0)
         assert len(codes) == int(durations.sum()) >= 1
         assert durations.shape == (3 + 4 * seed,)
         assert int(durations.min()) >= 0
@@ -225,8 +244,8 @@ def test_rounding_keeps_the_sum_true():
 def test_speed_is_a_factor(talker, speed):
     characters, states = sentence(40, 1)
     talker.duration_out.bias.fill_(2.0)
-    plain, _ = talker.speak(characters, states, voice=0)
-    fast, _ = talker.speak(characters, states, voice=0, speed=speed)
+    plain, *_ = talker.speak(characters, states, voice=0)
+    fast, *_ = talker.speak(characters, states, voice=0, speed=speed)
     assert abs(len(fast) - len(plain) / speed) <= 1
 
 
@@ -234,14 +253,14 @@ def test_speed_is_a_factor(talker, speed):
 def test_it_always_ends(talker, bias, a_character):
     """Whatever the durations say: at least a frame, at most three seconds a character."""
     talker.duration_out.bias.fill_(bias)
-    codes, durations = talker.speak(*sentence(3, 1), voice=0)
+    codes, durations, _ = talker.speak(*sentence(3, 1), voice=0)
     assert len(codes) == max(1, 3 * a_character * MAX_FRAMES_PER_CHARACTER)
     assert int(durations.max()) <= MAX_FRAMES_PER_CHARACTER
     assert int(codes.min()) >= 0 and int(codes.max()) < 64
 
 
 def test_one_character_is_spoken(talker):
-    codes, _ = talker.speak(*sentence(1, 1), voice=0)
+    codes, *_ = talker.speak(*sentence(1, 1), voice=0)
     assert len(codes) >= 1
 
 
@@ -277,8 +296,8 @@ def test_alone_or_batched_the_same(talker):
 
 def test_voices_differ(talker):
     characters, states = sentence(12, 1)
-    one, _ = talker.speak(characters, states, voice=0)
-    other, _ = talker.speak(characters, states, voice=1)
+    one, *_ = talker.speak(characters, states, voice=0)
+    other, *_ = talker.speak(characters, states, voice=1)
     n = min(len(one), len(other))
     assert not torch.equal(one[:n], other[:n])
 

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from muomni_core.checkpoint import load_component, load_stage
 from muomni_core.data.chat import turn_ids
 from muomni_core.data.everyday import everyday_questions
-from muomni_core.data.features import PictureSet, SpeechSet
+from muomni_core.data.features import PictureSet, SpeechSet, TokenSet
 from muomni_core.data.frames import SoundFrames, picture_frames, views
 from muomni_core.data.mix import (
     Example,
@@ -43,8 +43,11 @@ from muomni_core.model.vision import VisionModel
 from muomni_core.training.context import Context
 from muomni_core.training.gradients import to_device
 from muomni_core.training.loop import Loss
+from muomni_core.training.stages.thinker import Batch as Reading
+from muomni_core.training.stages.thinker import make_batch, reading_loss
 
 PICTURES_A_CLIP = 8  # that a spoken question is asked about
+WRITTEN_DOWN = 0.3  # share of the questions' recordings whose words are asked for too
 DESCRIBE_QUESTION = "Describe the picture in one sentence."
 YES_NO_QUESTIONS = ("Is there {} in the picture?", "Is there {}?")
 HEAR_QUESTIONS = ("What did I say?", "Write down what you hear.", "What is said here?", "Repeat what I said.")
@@ -63,6 +66,11 @@ class Options:
     n_scenes: int = 3000
     n_text: int = 20_000
     n_chat: int = 0  # dialogue rows beside the examples
+    read: list[str] = field(default_factory=list)  # texts read on beside, as in stage A, so that they are not forgotten
+    read_rows: int = 0  # windows of them a batch
+    read_context: int = 128  # tokens a window
+    read_weight: float = 0.3  # of a token of theirs beside one of an answer
+    hidden: float = 0.0  # share of a photograph's frames that are not shown, other ones each time
     shares: dict[str, float] = field(
         default_factory=lambda: {"picture": 0.5, "scene": 0.15, "text": 0.25, "sound": 0.1}
     )
@@ -73,7 +81,7 @@ class Options:
 
     @property
     def train(self) -> list[str]:
-        return [*self.pictures, *self.text, *self.speech]
+        return [*self.pictures, *self.text, *self.speech, *self.read]
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ class Batch:
     sound_frames: Tensor  # (M, 192)
     said: Tensor  # (W,) tokens of the words that answers about pictures add to their questions, picture after picture
     n_said: Tensor  # (pictures,) how many of them are said of each
+    reading: Reading | None = None  # windows of text
 
 
 class OmniModel(nn.Module):
@@ -187,6 +196,10 @@ class Stage:
         if not sum(map(np.sum, weights)):
             raise DataError(f"recipe {recipe.name}: none of data.shares has an example")
         self.sampler = RowSampler(len(self.items), recipe.train.batch, recipe.train.seed, np.concatenate(weights))
+        if options.read_rows:
+            self.tokens = TokenSet(options.read, context.root, self.tokenizer)
+            n_windows = max(1, (len(self.tokens.ids) - 1) // options.read_context)
+            self.windows = RowSampler(n_windows, options.read_rows, recipe.train.seed)
 
     def _item(self, example: Example, offset: int = 0) -> Item:
         picture = None if example.image is None else example.image + offset
@@ -227,21 +240,27 @@ class Stage:
             if known := answers.get(plain(text)):
                 # As in use: the ear's transcript beside the frames; and the frames alone.
                 items += [Item(as_heard(text), known, sound=i), Item("", known, sound=i)]
-            elif not shown:
+            if not (known or shown) or rng.random() < WRITTEN_DOWN:
                 items.append(Item(rng.choice(HEAR_QUESTIONS), as_heard(text), sound=i))
         return items
 
     def _picture(self, i: int) -> Tensor:
         if i < self.n_pictures:
             view = int(torch.randint(self.frames.shape[1], ()))
-            return torch.from_numpy(self.frames[i, view].astype(np.float32))
+            frames = torch.from_numpy(self.frames[i, view].astype(np.float32))
+            # No caption is to be known by heart from one look that never changes.
+            return frames * (torch.rand(len(frames), 1) >= self.options.hidden) if self.options.hidden else frames
         return torch.from_numpy(self.scene_frames[i - self.n_pictures, 0].astype(np.float32))
 
     def batch(self, index: int) -> Batch:
         items = [self.items[i] for i in self.sampler(index)]
         pictures = [None if item.picture is None else self._picture(item.picture) for item in items]
         sounds = [None if item.sound is None else self.sounds.frames(item.sound) for item in items]
-        return self._collate(items, pictures, sounds)
+        batch = self._collate(items, pictures, sounds)
+        if self.options.read_rows:
+            size = self.options.read_context
+            batch.reading = make_batch([self.tokens.window(int(i) * size, size + 1) for i in self.windows(index)])
+        return batch
 
     def _collate(self, items: list[Item], pictures: list[Tensor | None], sounds: list[Tensor | None]) -> Batch:
         rows, targets, words_said = [], [], []
@@ -285,7 +304,12 @@ class Stage:
         total, n_targets = self._answer_loss(batch)
         if self.options.words_weight and len(batch.said):
             total = total + self.options.words_weight * self._words_loss(batch)
-        return Loss(total + n_targets * self.model.thinker.balance_loss(), n_targets, len(batch.ids))
+        total = total + n_targets * self.model.thinker.balance_loss()
+        if batch.reading is not None:
+            read, n_read = reading_loss(self.model.thinker, batch.reading)
+            weight = self.options.read_weight
+            total, n_targets = total + weight * read, n_targets + weight * n_read
+        return Loss(total, n_targets, len(batch.ids))
 
     def _answer_loss(self, batch: Batch) -> tuple[Tensor, float]:
         """Summed cross-entropy of the answers' tokens, and how many they are."""

@@ -44,6 +44,13 @@ def make_batch(windows: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
     return Batch(ids[:, :-1], targets, documents[:, :-1])
 
 
+def reading_loss(thinker: Thinker, batch: Batch) -> tuple[Tensor, float]:
+    """Summed cross-entropy of the next tokens, and how many they are."""
+    logits = thinker.logits(thinker(thinker.embed(batch.ids), documents=batch.documents)).float()
+    total = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100, reduction="sum")
+    return total, float((batch.targets >= 0).sum())
+
+
 class Stage:
     name = "thinker"
     unit = "tokens"
@@ -67,10 +74,7 @@ class Stage:
         return make_batch([self.tokens.window(int(i) * size, size + 1) for i in self.sampler(index)])
 
     def loss(self, batch: Batch) -> Loss:
-        hidden = self.model(self.model.embed(batch.ids), documents=batch.documents)
-        logits = self.model.logits(hidden).float()
-        total = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100, reduction="sum")
-        n_targets = float((batch.targets >= 0).sum())
+        total, n_targets = reading_loss(self.model, batch)
         return Loss(total + n_targets * self.model.balance_loss(), n_targets, batch.ids.numel())
 
     def after_step(self) -> None:

@@ -4,6 +4,7 @@ and, because that alone is slow with few pictures, which of some thousand words 
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from muomni_core.data.features import PictureSet
 from muomni_core.data.record import Row
 from muomni_core.data.sampling import RowSampler
+from muomni_core.data.scenes import Scene, describe, draw_scene, random_scene
 from muomni_core.data.words import with_article
 from muomni_core.evaluation.answers import content_words
 from muomni_core.evaluation.metrics import retrieval_recall
@@ -46,6 +48,8 @@ class Options:
     min_tagged: int = 4  # pictures that a tag is true of, or it is none
     smoothing: float = 0.1  # share of each tag target that is spread over all tags
     val_pictures: int = 1500
+    n_scenes: int = 0  # drawn ones beside the photographs, which hold few plain shapes
+    scene_share: float = 0.1  # of the pictures of a batch
 
 
 @dataclass
@@ -73,6 +77,16 @@ def tag_counts(row: Row) -> Counter[str]:
     names = [row.label, row.fine, *row.objects]
     tags = Counter(name.replace("_", " ").lower() for name in names if name)
     return tags or Counter(word for caption in row.captions for word in content_words(caption))
+
+
+def _scene_row(scene: Scene, number: int) -> Row:
+    """A drawn scene's caption, and as tags what it holds, how many of what, and how many in all."""
+    forms, colours = (Counter(getattr(s, part) for s in scene.shapes) for part in ("shape", "colour"))
+    tags = [s.name for s in scene.shapes] + [f"{n} {form}" for form, n in forms.items()] + [*colours, *forms]
+    caption = describe(scene).removeprefix("I see ")
+    return Row(
+        key=f"scene-{number}", source="scenes", objects=[*tags, f"{len(scene.shapes)} shapes"], captions=[caption]
+    )
 
 
 class VisionTraining(nn.Module):
@@ -103,11 +117,8 @@ class Stage:
         self.val = PictureSet(self.options.val, context.root)
         rows = self.val.rows
         if context.training:
-            self.pictures = PictureSet(self.options.train, context.root)
-            rows = [*self.pictures.rows, *rows]
-            weights = np.array([self.options.weights.get(r.source, 1.0) for r in self.pictures.rows])
-            self.sampler = RowSampler(len(self.pictures), recipe.train.batch, recipe.train.seed, weights)
-            self.squares = self.pictures.squares()
+            self._gather(context, recipe.train.batch, recipe.train.seed)
+            rows = [*self.rows, *rows]
         self.labels = sorted({label for r in rows if (label := label_of(r))})
         self.label_index = {label: n for n, label in enumerate(self.labels)}
         # One (ids, lengths) a wording, of all labels.
@@ -117,12 +128,31 @@ class Stage:
             if self.labels
         ]
         self.vision = VisionModel(recipe.model.vision)
-        self.tags, self.tag_shares = self._tags(self.pictures.rows if context.training else [])
+        self.tags, self.tag_shares = self._tags(self.rows if context.training else [])
         self.model = VisionTraining(self.vision, len(self.tags))
         self.modules: dict[str, nn.Module] = {"vision": self.vision}
         for module in self.model.modules():
             if isinstance(module, GroupedBatchNorm):
                 module.group = self.options.norm_group
+
+    def _gather(self, context: Context, batch: int, seed: int) -> None:
+        """Photographs and drawn scenes, and how often each is shown."""
+        options = self.options
+        pictures = PictureSet(options.train, context.root)
+        self.rows, self.squares = list(pictures.rows), pictures.squares()
+        weights = np.array([options.weights.get(r.source, 1.0) for r in self.rows])
+        # Of a scene nothing may be cut away: its caption counts.
+        self.min_crops = torch.full((len(self.rows) + options.n_scenes,), options.min_crop)
+        self.min_crops[len(self.rows) :] = 1.0
+        if options.n_scenes:
+            rng = random.Random(f"{seed}-scenes")
+            scenes = [random_scene(rng) for _ in range(options.n_scenes)]
+            self.rows += [_scene_row(scene, n) for n, scene in enumerate(scenes)]
+            self.squares.append([draw_scene(scene) for scene in scenes])
+            share = options.scene_share
+            shares = [(1 - share) * weights / weights.sum(), np.full(len(scenes), share / len(scenes))]
+            weights = np.concatenate(shares)
+        self.sampler = RowSampler(len(self.rows), batch, seed, weights)
 
     def _tags(self, rows: list[Row]) -> tuple[list[str], Tensor]:
         """The tags that enough pictures have, and of each picture the shares of its own, (pictures, tags)."""
@@ -157,11 +187,11 @@ class Stage:
 
     def batch(self, index: int) -> Batch:
         picked = self.sampler(index)
-        boxes = mirror_half(random_boxes(self.squares.shapes[picked], self.options.min_crop))
+        boxes = mirror_half(random_boxes(self.squares.shapes[picked], self.min_crops[picked]))
         colours = 1 + self.options.colours * torch.empty(len(picked), 3).uniform_(-1, 1)
         captions, labels = [], []
         for i in picked:
-            row = self.pictures.rows[i]
+            row = self.rows[i]
             label = label_of(row)
             labels.append(self.label_index[label] if label else -1)
             choice = int(torch.randint(len(row.captions), ())) if row.captions else 0
