@@ -121,7 +121,7 @@ class CodecConfig:
     kernel_size: int = 5
     latent_width: int = 32
     stride: int = 2
-    n_codebooks: int = 2
+    n_codebooks: int = 4  # a file keeps all of them (2 kbit/s); the Talker says the first of them
     codebook_size: int = 1024
     commitment: float = 0.25
     decay: float = 0.99
@@ -166,7 +166,7 @@ MICRO = OmniConfig(
     thinker=ThinkerConfig(depth=1, ffn_width=128),
     projector=ProjectorConfig(hidden=64),
     talker=TalkerConfig(width=64, char_depth=1, frame_depth=1, n_heads=2, codebook_size=64),
-    codec=CodecConfig(width=32, depth=1, latent_width=16, codebook_size=64),
+    codec=CodecConfig(width=32, depth=1, latent_width=16, n_codebooks=2, codebook_size=64),
     vocoder=VocoderConfig(width=32, depth=1),
 )
 

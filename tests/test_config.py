@@ -67,7 +67,7 @@ def test_presets_fit_together(name):
     assert config.thinker.width == config.projector.out_width == config.talker.thinker_width == 256
     assert config.thinker.vocab_size == config.vision.vocab_size == 5000
     assert config.thinker.max_positions >= 1024
-    assert config.talker.n_codebooks == config.codec.n_codebooks >= 2
+    assert 2 <= config.talker.n_codebooks <= config.codec.n_codebooks
     assert config.talker.codebook_size == config.codec.codebook_size
     assert config.audio.n_slots * 12.5 >= 50
 

@@ -137,6 +137,11 @@ class Codec(nn.Module):
         )
         self.decoder = CodecDecoder(config)
 
+    @property
+    def n_few(self) -> int:
+        """Books that must do by themselves."""
+        return max(2, len(self.codebooks) // 2)
+
     def n_frames(self, n_mel_frames: int) -> int:
         return -(-n_mel_frames // self.config.stride)
 
@@ -152,14 +157,19 @@ class Codec(nn.Module):
         return self.encoder(x, mask)
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Training pass: mel (B, T, 128) -> reconstruction (B, T, 128), codes (B, F, Q), commitment loss ()."""
+        """Training pass: mel (B, T, 128) -> reconstruction (B, T, 128), codes (B, F, Q), commitment loss ().
+
+        Half of the rows are put together again from the first half of many books alone (quantiser dropout, Zeghidour
+        2021): what the Talker says has no more.
+        """
         latent = self._latent(mel, None)
         residual, total, commitment, codes = latent, torch.zeros_like(latent), latent.new_zeros(()), []
-        for codebook in self.codebooks:
+        has_all = torch.arange(len(mel), device=mel.device)[:, None, None] % 2 == 0
+        for q, codebook in enumerate(self.codebooks):
             index, entry = codebook(residual)
             commitment = commitment + F.mse_loss(residual, entry.detach())
             residual = residual - entry
-            total = total + entry
+            total = total + (entry * has_all if self.training and q >= self.n_few else entry)
             codes.append(index)
         through = latent + (total - latent).detach()
         mel_hat = self._mel(through)[:, : mel.shape[1]]
@@ -176,14 +186,20 @@ class Codec(nn.Module):
         return torch.stack(codes, dim=-1)
 
     def embed(self, codes: Tensor) -> Tensor:
-        """codes (B, F, Q) -> sum of their entries (B, F, latent_width)."""
-        check_shape("codec", codes, ("B", "F", self.config.n_codebooks))
+        """codes (B, F, Q) -> sum of their entries (B, F, latent_width); codes of the first books alone will do."""
+        books = self._books(codes, codes.shape[2:])
         if codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= self.config.codebook_size):
             raise ShapeError(f"codec: codes must lie in 0..{self.config.codebook_size - 1}")
-        return torch.stack([book.entries[codes[..., q]] for q, book in enumerate(self.codebooks)]).sum(0)
+        return torch.stack([book.entries[codes[..., q]] for q, book in enumerate(books)]).sum(0)
+
+    def _books(self, given: Tensor, sizes: torch.Size, *more: int) -> list[Codebook]:
+        """The books that (B, F, Q, ...) is of. Raises ShapeError for more than there are, or none."""
+        n_books = sizes[0] if sizes and 1 <= sizes[0] <= len(self.codebooks) else len(self.codebooks)
+        check_shape("codec", given, ("B", "F", n_books, *more))
+        return list(self.codebooks)[:n_books]  # type: ignore[arg-type]
 
     def decode(self, codes: Tensor, n_mel_frames: int | None = None) -> Tensor:
-        """codes (B, F, Q) -> log mel (B, n_mel_frames or F * stride, 128)."""
+        """codes (B, F, Q), or of the first books alone, -> log mel (B, n_mel_frames or F * stride, 128)."""
         mel = self._mel(self.embed(codes))
         n_mel_frames = mel.shape[1] if n_mel_frames is None else n_mel_frames
         if self.n_frames(n_mel_frames) != codes.shape[1]:
@@ -193,10 +209,10 @@ class Codec(nn.Module):
     def decode_mean(self, shares: Tensor) -> Tensor:
         """How likely each code is, (B, F, Q, codebook_size) -> log mel (B, F * stride, 128) of the mean entries.
 
-        Where one code of each book has all the share, the same as `decode`.
+        Where one code of each book has all the share, the same as `decode`; likewise of the first books alone.
         """
-        check_shape("codec", shares, ("B", "F", self.config.n_codebooks, self.config.codebook_size))
-        return self._mel(torch.stack([shares[:, :, q] @ book.entries for q, book in enumerate(self.codebooks)]).sum(0))
+        books = self._books(shares, shares.shape[2:], self.config.codebook_size)
+        return self._mel(torch.stack([shares[:, :, q] @ book.entries for q, book in enumerate(books)]).sum(0))
 
     def _mel(self, latent: Tensor) -> Tensor:
         return self.decoder(latent) * LOG_MEL_STD + LOG_MEL_MEAN

@@ -73,7 +73,7 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
         n_frames = codec.n_frames(mel.shape[1])
         states = torch.zeros(1, QUESTION_TOKENS, config.talker.thinker_width)
         if meta:
-            codes = torch.zeros(1, n_frames, config.codec.n_codebooks, dtype=torch.long)
+            codes = torch.zeros(1, n_frames, config.talker.n_codebooks, dtype=torch.long)
             mel_hat = torch.zeros_like(mel)
         else:
             voices = torch.zeros(1, dtype=torch.long)
@@ -81,7 +81,7 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
             durations = torch.full((1, QUESTION_TOKENS), n_frames // QUESTION_TOKENS)
             durations[0, -1] += n_frames - int(durations.sum())
             x, mask = talker.frames(encoded, durations, voices)
-            given = torch.zeros(1, n_frames, config.codec.n_codebooks, dtype=torch.long)
+            given = torch.zeros(1, n_frames, config.talker.n_codebooks, dtype=torch.long)
             codes = torch.stack([part.argmax(-1) for part in talker.code_logits(x, mask, given)], dim=-1)
             mel_hat = codec.decode(codec.encode(mel), mel.shape[1])
         note("talker", states, codes, talker)

@@ -149,7 +149,9 @@ class Talker(nn.Module):
         encoded, log_durations = self.encode(characters[None], states[None], voices)
         durations = whole_durations(log_durations[0], speed)
         x, mask = self.frames(encoded, durations[None], voices)
-        logits, shares, codes = self.base_head(self.norm(x)), [], []
+        logits = self.base_head(self.norm(x))
+        shares: list[Tensor] = []
+        codes: list[Tensor] = []
         for n in range(self.config.n_codebooks):
             if n:
                 embedding = self.code_embeddings[n - 1]

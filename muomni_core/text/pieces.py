@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from muomni_core.text.abbreviations import NEVER_LAST, SELDOM_LAST, STARTERS
-from muomni_core.text.spoken import spoken
+from muomni_core.text.spoken import name_letters, spoken
 
 LONGEST_PIECE = 200  # characters, as spoken
 LONGEST_FIRST = 100  # the first piece is cut shorter where it can be, so that sound comes soon
@@ -69,7 +69,7 @@ def pieces(text: str | Iterable[str], limit: int = LONGEST_PIECE, first: int = L
             parts = [*_split_first(parts[0], first), *parts[1:]]
         for n, part in enumerate(parts):
             said = spoken(part)
-            text = _with_mark(said.text, "." if n == len(parts) - 1 else ",")
+            text = _with_mark(name_letters(said.text), "." if n == len(parts) - 1 else ",")
             yield Piece(part, text, said.dropped, pause if said.text else 0.0)
             if said.text:
                 begun, pause = True, CLAUSE_PAUSE if part.endswith(tuple(";:,)—–")) else WORD_PAUSE

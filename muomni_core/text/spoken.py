@@ -116,6 +116,23 @@ def spoken(text: str, alphabet: str = ALPHABET) -> Spoken:
     return Spoken(folded, "".join(dropped))
 
 
+# As words, which is what a Talker has learned to read: sentences hold hardly a letter by itself.
+_LETTERS = dict(
+    b="bee", c="see", d="dee", e="ee", f="eff", g="gee", h="aitch", j="jay", k="kay", l="ell", m="em", n="en", o="oh",
+    p="pea", q="queue", r="are", s="ess", t="tea", u="you", v="vee", w="double you", x="ex", y="why", z="zee",
+)  # fmt: skip
+_LETTER = re.compile(r"(?<![a-z'])([b-hj-z])(?=$|[^a-z']|'s\b)")
+_SPELLED_A = re.compile(r"(?<![a-z'])a(?= [b-z](?![a-z']))|(?<=(?<![a-z'])[b-z] )a(?![a-z'])")
+
+
+def name_letters(text: str) -> str:
+    """Spoken text with the names of letters that stand by themselves: "the b b c" -> "the bee bee see".
+
+    An "a" is one only beside another, as in "nine a m"; an "i" sounds like its name.
+    """
+    return _LETTER.sub(lambda m: _LETTERS[m[1]], _SPELLED_A.sub("ay", text))
+
+
 def ctc_text(text: str) -> str:
     """What the ear writes of `text`: lower-case letters, spaces and apostrophes, numbers in words."""
     return " ".join(re.sub("[^a-z' ]", " ", spoken(text).text).split())

@@ -96,6 +96,20 @@ def test_codes_out_of_range_are_refused(bad):
         codec().decode(codes)
 
 
+def test_each_further_book_mends_what_is_there():
+    """The codes of the first books alone are decoded too, and worse; they are the same with fewer books."""
+    torch.manual_seed(0)
+    model = codec(dataclasses.replace(CONFIG, n_codebooks=4))
+    train(model, 60)
+    mel = mels(4, 32)
+    codes = model.eval().encode(mel)
+    with torch.no_grad():
+        errors = [float((model.decode(codes[..., :n], 32) - mel).abs().mean()) for n in (1, 2, 4)]
+    assert errors[0] > errors[1] > errors[2]
+    with pytest.raises(ShapeError, match=r"codec: expected shape \(B, F, 4\), got \(1, 8, 5\)"):
+        model.decode(torch.zeros(1, 8, 5, dtype=torch.long))
+
+
 # --- independence
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from muomni_core.text.spoken import ALPHABET, ctc_text, spoken
+from muomni_core.text.spoken import ALPHABET, ctc_text, name_letters, spoken
 
 CASES = {
     # numbers
@@ -205,3 +205,21 @@ def test_no_input_takes_more_than_linear_time(unit):
     start = time.process_time()
     spoken(unit * 5_000)
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The BBC", "the bee bee see"),
+        ("at 9 a.m.", "at nine ay em."),
+        ("a cat and I", "a cat and i"),
+        ("Mind your p's and q's.", "mind your pea's and queue's."),
+        ("An X-ray", "an ex-ray"),
+        ("six o'clock", "six o'clock"),
+        ("Plan A or plan B?", "plan a or plan bee?"),
+        ("A B C", "ay bee see"),
+        ("w", "double you"),
+    ],
+)
+def test_letters_by_themselves_are_said_by_their_names(text, said):
+    assert name_letters(spoken(text).text) == said

@@ -112,7 +112,7 @@ class SpokenSet:
     def _align_clip(self, i: int) -> tuple[np.ndarray, np.ndarray, float]:
         mel = self.clips.mel(i)[None]
         on_device = mel.to(self.stage.device)
-        codes = self.stage.codec.encode(on_device)[0].cpu().numpy().astype(np.int16)
+        codes = self.stage.codec.encode(on_device)[0, :, : self.stage.config.n_codebooks].cpu().numpy().astype(np.int16)
         frames, _ = self.stage.ear(on_device)
         logprobs = self.stage.ear.ctc_logits(frames)[0].log_softmax(-1).cpu()
         pad = -mel.shape[1] % self.stage.codec.config.stride
@@ -177,6 +177,11 @@ class Stage:
             raise DataError(
                 f"recipe {recipe.name}: the codec has {self.codec.config.codebook_size} entries a codebook, "
                 f"the talker {self.config.codebook_size}"
+            )
+        if self.codec.config.n_codebooks < self.config.n_codebooks:
+            raise DataError(
+                f"recipe {recipe.name}: the codec has {self.codec.config.n_codebooks} codebooks, the talker "
+                f"{self.config.n_codebooks}"
             )
         if self.ear.config.n_slots * self.codec.config.stride != 8:
             raise DataError(

@@ -147,7 +147,10 @@ class Stage:
         if not len(rows):
             return mel
         with torch.autocast(mel.device.type, enabled=False):  # the codes are to be those of use
-            back = self.codec.decode(self.codec.encode(mel[rows]), mel.shape[1])
+            codes = self.codec.encode(mel[rows])
+            if torch.rand(()) < 0.5:  # as a file keeps them, or as the Talker says them
+                codes = codes[..., : self.codec.n_few]
+            back = self.codec.decode(codes, mel.shape[1])
         return mel.index_copy(0, rows, back)
 
     def _likeness(self, made: Tensor, sound: Tensor, real_mel: Tensor) -> Tensor:
