@@ -44,6 +44,7 @@ class Stage(Protocol):
       instead of `loss` where a step has several;
     - own_loss(embedded, batch) -> Loss or None: a term beside it that one micro-batch has by itself; what counts no
       items has the weight 0;
+    - adapt(tensors, config): weights of another configuration, to begin from, as this one's;
     - slim(batch): the batch without what joint_loss does not need, to be sent to the other processes.
     """
 

@@ -99,6 +99,8 @@ def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
     folder = SHIPPED if init == "shipped" else Path(init)
     path = folder / f"{stage.name}.safetensors"
     header, tensors = load_stage(path, stage.name, tokenizer=tokenizer.fingerprint)
+    if hasattr(stage, "adapt"):
+        tensors = stage.adapt(tensors, header.config)
     for component, module in stage.modules.items():
         load_component(module, component, tensors, path)
     for module in stage.model.modules():

@@ -198,6 +198,12 @@ class Stage:
             frames = [len(self.set.codes[i]) for i in self.set.good]
             self.sampler = LengthSampler(frames, int(50 * recipe.train.seconds), recipe.train.seed, weights)
 
+    def adapt(self, tensors: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
+        """Weights to begin from, with this recipe's voices: those that they know, and new ones, which begin between."""
+        known, rows = config["talker"]["voices"], tensors["talker.voices.weight"]
+        voices = [rows[known.index(v)] if v in known else rows.mean(0) for v in self.config.voices]
+        return tensors | {"talker.voices.weight": torch.stack(voices)}
+
     def voice_of(self, source: str) -> int:
         name = self.options.voices.get(source, self.config.voices[0])
         if name not in self.config.voices:
