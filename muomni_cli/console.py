@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from muomni_core.errors import InputError, MuOmniError
+from muomni_core.files import refuse_device
 
 if TYPE_CHECKING:
     from muomni_core import MuOmni
@@ -158,7 +159,7 @@ def argument_text(text: str) -> str:
 
 
 def check_input(name: str) -> None:
-    """Raises InputError unless `name` is "-" or a file that can be read: said before torch is loaded, not after."""
+    """Raises InputError unless `name` is "-", a file or a pipe: said before torch is loaded, not after."""
     if name == "-":
         return
     if not name:
@@ -168,6 +169,7 @@ def check_input(name: str) -> None:
         raise InputError(f"{name}: no such file")
     if path.is_dir():
         raise InputError(f"{name} is a folder; give a file")
+    refuse_device(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{name} cannot be read; check its permissions")
 
