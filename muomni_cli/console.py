@@ -10,7 +10,7 @@ import codecs
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -185,12 +185,34 @@ def check_output(target: str, force: bool) -> None:
 
 def load_model(weights: Path | None, device: str = "auto", threads: int | None = None) -> MuOmni:
     """The model, loaded. The only place of the command line that does; torch is imported here."""
-    if weights is not None and not weights.is_dir():
-        raise InputError(f"--weights {weights}: no such folder")
-    prepare_torch(threads)
-    from muomni_core import MuOmni
-
+    check_weights(weights)
+    with _imports():
+        prepare_torch(threads)
+        from muomni_core import MuOmni
     return MuOmni.load(weights, device=device)
+
+
+@contextlib.contextmanager
+def _imports() -> Iterator[None]:
+    """Python does not look for garbage while torch is imported, nor later among what came with it: that is half a million
+    objects which all stay, and to look at them takes a quarter of a second."""
+    import gc
+
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def check_weights(weights: Path | None) -> None:
+    """Raises InputError for a folder that is not there: said before torch is loaded. The rest MuOmni.load says."""
+    if weights is not None and not weights.is_dir() and not weights.is_file():
+        raise InputError(f"--weights {weights}: no such folder")
 
 
 def prepare_torch(threads: int | None) -> None:
