@@ -19,7 +19,7 @@ from rich.text import Text
 
 FOLDER = Path(__file__).parent / "recordings"
 ROOT = Path(__file__).parent.parent
-WIDTH = 92
+WIDTH = 100
 SECONDS_A_COMMAND = 2.5  # from one to the next, in the picture
 
 SCENES = {
@@ -31,13 +31,15 @@ SCENES = {
         "muomni transcribe q.wav | muomni ask - | muomni speak - -o a.wav && ls *.wav",
     ],
     "session": [
-        """printf '{"id": 1, "question": "Hello!"}\\n{"id": 2, "image": "shapes.png"}\\n' > requests.jsonl""",
-        "muomni ask --batch - < requests.jsonl",
+        "cat requests.jsonl",
+        "muomni ask --batch requests.jsonl",
         "muomni ask --imgae shapes.png",
         "muomni codec encode q.wav -o q.codes && wc -c q.*",
     ],
     "doctor": ["muomni doctor | tail -n 8"],
 }
+
+REQUESTS = '{"id": 1, "question": "Hello!"}\n{"id": 2, "image": "shapes.png"}\n'
 
 
 def record(name: str, commands: list[str], folder: Path) -> str:
@@ -58,11 +60,13 @@ def record(name: str, commands: list[str], folder: Path) -> str:
         n_lines = total
     svg = console.export_svg(title="muOmni", unique_id=name)
     svg = re.sub(r"@font-face \{.*?\}\n?", "", svg, flags=re.DOTALL)  # no font from elsewhere
+    # Who asked their system for less motion, or has a viewer without animations, sees all of it at once.
     rules = "".join(
         f'text[clip-path="url(#{name}-line-{line})"] {{ animation: appear 0s {second:.1f}s both }}\n'
         for line, second in shows
     )
-    return svg.replace("<style>", f"<style>\n@keyframes appear {{ from {{ opacity: 0 }} }}\n{rules}", 1)
+    motion = f"@media (prefers-reduced-motion: no-preference) {{\n{rules}}}\n"
+    return svg.replace("<style>", f"<style>\n@keyframes appear {{ from {{ opacity: 0 }} }}\n{motion}", 1)
 
 
 def main() -> None:
@@ -78,6 +82,7 @@ def main() -> None:
         stage = folder / "stage"
         stage.mkdir()
         shutil.copy(ROOT / "recipes/examples/shapes.png", stage)
+        (stage / "requests.jsonl").write_text(REQUESTS)
         for name, commands in SCENES.items():
             (FOLDER / f"{name}.svg").write_text(record(name, commands, stage), encoding="utf-8")
 

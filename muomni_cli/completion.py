@@ -61,6 +61,7 @@ def voices(ctx: Any, begun: str) -> Iterator[str]:
 
     given = ctx.params.get("weights")
     for folder in [Path(given)] if given else []:
+        folder = folder.parent if folder.is_file() else folder  # the single file of an export
         if found := voices_in(folder):
             return (name for name in found if name.startswith(begun))
     return (name for name in voices_in(SHIPPED) if name.startswith(begun))

@@ -10,13 +10,14 @@ import codecs
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from muomni_core.errors import InputError, MuOmniError
+from muomni_core.files import refuse_device
 
 if TYPE_CHECKING:
     from muomni_core import MuOmni
@@ -158,7 +159,7 @@ def argument_text(text: str) -> str:
 
 
 def check_input(name: str) -> None:
-    """Raises InputError unless `name` is "-" or a file that can be read: said before torch is loaded, not after."""
+    """Raises InputError unless `name` is "-", a file or a pipe: said before torch is loaded, not after."""
     if name == "-":
         return
     if not name:
@@ -168,6 +169,7 @@ def check_input(name: str) -> None:
         raise InputError(f"{name}: no such file")
     if path.is_dir():
         raise InputError(f"{name} is a folder; give a file")
+    refuse_device(path)
     if not os.access(path, os.R_OK):
         raise InputError(f"{name} cannot be read; check its permissions")
 
@@ -183,12 +185,34 @@ def check_output(target: str, force: bool) -> None:
 
 def load_model(weights: Path | None, device: str = "auto", threads: int | None = None) -> MuOmni:
     """The model, loaded. The only place of the command line that does; torch is imported here."""
-    if weights is not None and not weights.is_dir():
-        raise InputError(f"--weights {weights}: no such folder")
-    prepare_torch(threads)
-    from muomni_core import MuOmni
-
+    check_weights(weights)
+    with _imports():
+        prepare_torch(threads)
+        from muomni_core import MuOmni
     return MuOmni.load(weights, device=device)
+
+
+@contextlib.contextmanager
+def _imports() -> Iterator[None]:
+    """Python does not look for garbage while torch is imported, nor later among what came with it: that is half a million
+    objects which all stay, and to look at them takes a quarter of a second."""
+    import gc
+
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def check_weights(weights: Path | None) -> None:
+    """Raises InputError for a folder that is not there: said before torch is loaded. The rest MuOmni.load says."""
+    if weights is not None and not weights.is_dir() and not weights.is_file():
+        raise InputError(f"--weights {weights}: no such folder")
 
 
 def prepare_torch(threads: int | None) -> None:

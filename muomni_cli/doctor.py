@@ -11,7 +11,6 @@ import typer
 from muomni_cli import console, settings
 from muomni_cli import options as o
 from muomni_cli.help import HelpCommand, new_app
-from muomni_core.errors import InputError
 
 if TYPE_CHECKING:
     from muomni_core.tasks.doctor import Finding, Report
@@ -43,8 +42,7 @@ def command(
     wrong.
     """
     console.begin(verbose, quiet)
-    if weights is not None and not weights.is_dir():
-        raise InputError(f"--weights {weights}: no such folder")
+    console.check_weights(weights)
     console.prepare_torch(threads)
     from muomni_core.tasks.doctor import examine, run_self_test
 

@@ -61,6 +61,7 @@ def command(
         raise console.UsageError("--beam and --rescore are for --manifest")
     if manifest is not None and stage is not o.StageName.audio:
         raise console.UsageError("--manifest is for --stage audio")
+    console.check_weights(weights)
     console.prepare_torch(threads)
     if manifest is not None:
         from muomni_core.evaluation.ear import Decoding, measure_manifest, report

@@ -51,7 +51,7 @@ Weights = Annotated[
         metavar="DIR",
         envvar="MUOMNI_WEIGHTS",
         rich_help_panel=MODEL,
-        help="Take the stages found in DIR, the rest from the package.",
+        help="Take the stages found in DIR, the rest from the package; an export stands by itself.",
     ),
 ]
 Device = Annotated[

@@ -105,7 +105,7 @@ def command(
     if output is not None and console.is_folder(output):
         if raw or play or plot is not None:
             raise console.UsageError("a folder takes a WAV file a line: no --raw, --play, --plot")
-        _speak_lines("".join(_said(text)), Path(output), model, json, {"force": force} | speech)
+        _speak_lines(_whole(_said(text)), Path(output), model, json, {"force": force} | speech)
         return
     for target in (output, plot):
         if target is not None:
@@ -171,7 +171,7 @@ def _said(words: list[str] | None) -> Iterator[str]:
 
 
 def _arriving() -> Iterator[str]:
-    """stdin as text, in parts as they come; encodings as in console.decode_text."""
+    """stdin as text, in parts as they come; encodings as in console.decode_text. Raises InputError for NUL bytes."""
     if sys.stdin is None:
         raise InputError("stdin is closed; give the text as an argument")
     stdin: Any = sys.stdin.buffer  # read1 gives what is there, without waiting for more
@@ -181,9 +181,22 @@ def _arriving() -> Iterator[str]:
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     decoder = codecs.getincrementaldecoder("utf-16" if marked else "utf-8-sig")(errors="replace")
     while data:
-        yield decoder.decode(data)
+        part = decoder.decode(data)
+        if "\0" in part:  # /dev/zero would be a text without an end in which nothing can be said
+            raise InputError("stdin holds NUL bytes; it is no text")
+        yield part
         data = stdin.read1(1 << 16)
     yield decoder.decode(b"", final=True)
+
+
+def _whole(parts: Iterator[str]) -> str:
+    """A text whose end must be known before anything is made. Raises InputError if it is larger than read_stdin takes."""
+    text = ""
+    for part in parts:
+        text += part
+        if len(text) > console.MAX_TEXT_BYTES:
+            raise InputError(f"the text is longer than {console.MAX_TEXT_BYTES:,} characters; give it in parts")
+    return text
 
 
 def _noted(parts: Iterator[str], title: list[str]) -> Iterator[str]:

@@ -102,17 +102,23 @@ def command(
         return _plot(plot)
     if stage is None:
         raise console.UsageError("missing option '--stage'")
-    if init is not None and init != "shipped" and not Path(init).is_dir():
+    if init is not None and init != "shipped" and not Path(init).exists():
         raise InputError(f"--init {init}: no such folder; `shipped` takes the weights of the package")
     if stage.value == "all" and (dry_run or verify_resume):
         raise console.UsageError("--dry-run and --verify-resume look at one stage; name it with --stage")
     if (dry_run or verify_resume) and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise console.UsageError("--dry-run and --verify-resume take one process; leave torchrun out")
+    console.check_weights(weights)
     console.prepare_torch(threads)
+    from muomni_core.checkpoint import weights_folder
+
+    if init is not None and init != "shipped":
+        folder = weights_folder(init)
+        init = init if Path(init) == folder else str(folder)  # as it was typed: a run is known by it
     given: dict[str, Any] = {
         "recipe": recipe,
         "data": data,
-        "weights": weights,
+        "weights": None if weights is None else weights_folder(weights),
         "init": init,
         "overrides": overrides,
         "device": device.value,

@@ -83,6 +83,24 @@ def _with_exports(path: Path) -> Path:
     return exported if path.stem in read_export(path.parent) else path
 
 
+def weights_folder(path: str | Path) -> Path:
+    """The folder of weights that `path` names: itself, or that of the single file of an export.
+
+    Raises CheckpointError where there are no weights: nobody who names some wants the package's in their place.
+    """
+    path = Path(path)
+    if path.name == EXPORT and path.is_file():
+        return path.parent
+    if path.is_file():
+        raise CheckpointError(f"{path} is a file; give the folder that it is in")
+    if not path.is_dir():
+        raise CheckpointError(f"{path}: no such folder of weights")
+    names = ["tokenizer.json", EXPORT, *(f"{stage}.safetensors" for stage in COMPONENTS)]
+    if not any((path / name).is_file() for name in names):
+        raise CheckpointError(f"{path}: no weights in this folder, neither {EXPORT} nor <stage>.safetensors")
+    return path
+
+
 def is_export(folder: Path) -> bool:
     """Whether `muomni export` made this folder: it then holds all of a model."""
     return (folder / EXPORT).is_file()

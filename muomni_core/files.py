@@ -18,6 +18,7 @@ from muomni_core.errors import InputError
 
 _TEMPORARY = ".muomni-"  # not made from the output's own name, which may be as long as a name can be
 _SPOOL_BYTES = 64 * 1024 * 1024  # what comes from a pipe stays in memory up to here, then goes to a temporary file
+MAX_PIPED_BYTES = 1 << 32  # as much as a WAV file can say that it holds; a pipe may go on for ever
 
 
 def source_name(source: Any) -> str:
@@ -39,19 +40,36 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error).splitlines()[0]
 
 
+def refuse_device(path: str | Path) -> None:
+    """Raises InputError for a device such as /dev/zero, whose end nobody knows. Pipes and what is not there may pass."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return  # opening it says what is wrong
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise InputError(f"{source_name(path)} is a device; give a file, or pipe what it holds into -")
+
+
+def is_root(folder: str | Path) -> bool:
+    """Whether a folder is the root of all files: nobody means everything that is on a machine."""
+    real = os.path.realpath(folder)
+    return os.path.dirname(real) == real
+
+
 @contextlib.contextmanager
 def open_input(source: str | Path | BinaryIO | bytes) -> Iterator[BinaryIO]:
     """A seekable binary file at its beginning, of a path, `-` (standard input), bytes or a binary file.
 
     What cannot seek (a pipe) is spooled as its bytes arrive. A file that the caller handed in stays open.
-    Raises InputError if it is missing, a folder, empty or unreadable; nothing raised by the caller's own block.
+    Raises InputError if it is missing, a folder, a device, empty or unreadable, or a pipe without end; nothing raised by
+    the caller's own block.
     """
     name = source_name(source)
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(_opened(source))
             if not file.seekable():
-                file = _spooled(file, stack)
+                file = _spooled(file, name, stack)
             empty = file.seek(0, os.SEEK_END) == 0
             file.seek(0)
         except FileNotFoundError:
@@ -73,16 +91,20 @@ def _opened(source: str | Path | BinaryIO | bytes) -> contextlib.AbstractContext
             raise InputError("standard input is closed; give a file")
         return contextlib.nullcontext(sys.stdin.buffer)
     if isinstance(source, str | os.PathLike):
+        refuse_device(source)
         return open(source, "rb")
     if not hasattr(source, "read"):
         raise InputError(f"cannot read from a {type(source).__name__}; give a path or a binary file")
     return contextlib.nullcontext(source)
 
 
-def _spooled(file: BinaryIO, stack: contextlib.ExitStack) -> BinaryIO:
-    spool = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
-    shutil.copyfileobj(file, spool, 1 << 16)
-    return spool  # type: ignore[return-value]
+def _spooled(file: BinaryIO, name: str, stack: contextlib.ExitStack) -> BinaryIO:
+    spool: Any = stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+    while block := file.read(1 << 16):
+        spool.write(block)
+        if spool.tell() > MAX_PIPED_BYTES:
+            raise InputError(f"{name} holds more than {MAX_PIPED_BYTES:,} bytes; give it in parts")
+    return spool
 
 
 def _is_special(path: str) -> bool:

@@ -155,6 +155,31 @@ def test_open_input_of_a_pipe_can_seek():
         assert file.read() == b"content" and file.seek(0) == 0 and file.read(3) == b"con"
 
 
+def test_a_pipe_without_an_end(monkeypatch):
+    monkeypatch.setattr("muomni_core.files.MAX_PIPED_BYTES", 100_000)
+    reading, writing = os.pipe()
+
+    def write():
+        with os.fdopen(writing, "wb") as sink:
+            sink.write(bytes(200_000))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with os.fdopen(reading, "rb") as pipe:
+        with pytest.raises(InputError, match="more than 100,000 bytes"), open_input(pipe):
+            pass
+        pipe.read()  # so that the thread ends
+    thread.join()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="needs /dev/zero")
+def test_a_device_is_no_input(tmp_path):
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in ("/dev/zero", tmp_path / "link"):
+        with pytest.raises(InputError, match="is a device"), open_input(path):
+            pass
+
+
 def test_inputs_that_cannot_be(tmp_path, monkeypatch):
     (tmp_path / "empty").write_bytes(b"")
     monkeypatch.setattr("sys.stdin", None)

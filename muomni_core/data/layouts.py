@@ -21,6 +21,7 @@ from muomni_core.errors import DataError
 
 SPLIT_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 DOCUMENT_END = "<|endoftext|>"
+MAX_LINE = 250_000_000  # characters; text8 is a line of 100 million
 
 
 def read_folder(folder: Path, root: Path) -> Iterator[Row]:
@@ -78,7 +79,9 @@ def _lines(path: Path) -> Iterator[str]:
     """Lines without their ends, a byte order mark left out. Raises DataError for what is not UTF-8."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
-            for line in lines:
+            while line := lines.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise DataError(f"{path}: a line of more than {MAX_LINE:,} characters")
                 yield line.rstrip("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: convert it first") from error

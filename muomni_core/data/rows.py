@@ -16,6 +16,7 @@ from muomni_core.data import layouts
 from muomni_core.data.record import Row, safe_relative
 from muomni_core.data.shards import read_manifest, read_shard
 from muomni_core.errors import DataError
+from muomni_core.files import is_root
 
 __all__ = ["Row", "expand", "fingerprint", "read_rows"]
 
@@ -88,9 +89,13 @@ def _read_all(paths: list[Path], root: Path) -> Iterator[Row]:
 
 def read_path(path: Path, root: Path) -> Iterator[Row]:
     """Rows of one file or folder. Raises DataError where it is no kind of data that is known."""
+    if is_root(path):
+        raise DataError(f"{path} is all that is on this machine; name the folder of the data")
     if path.is_dir():
         inner = [path / name for name in sorted(os.listdir(path)) if is_shard(name)]
         return _read_all(inner, root) if inner else layouts.read_folder(path, root)
+    if path.exists() and not path.is_file():  # data is read more than once, and has an end
+        raise DataError(f"{path} is a device or a pipe; give a file")
     if path.name.endswith(".tar"):
         return read_shard(path, root)
     if path.name.endswith((".jsonl", ".jsonl.xz")):

@@ -29,6 +29,7 @@ from muomni_core.errors import DataError
 
 DESCRIPTIONS = ("json", "txt", "cls")
 KNOWN_SUFFIXES = AUDIO_SUFFIXES | IMAGE_SUFFIXES | set(DESCRIPTIONS)
+MAX_LINE_BYTES = 16_000_000  # of a manifest; a small .xz may hold a line of gigabytes
 
 
 def read_shard(path: Path, root: Path) -> Iterator[Row]:
@@ -121,10 +122,12 @@ def read_manifest(path: Path, root: Path) -> Iterator[Row]:
     prefix = key_prefix(path, root)
     try:
         with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE_BYTES + 1), b""), 1):
+                where = f"{path.name} line {number}"
+                if len(line) > MAX_LINE_BYTES:
+                    raise DataError(f"{where} is longer than {MAX_LINE_BYTES:,} bytes")
                 if not line.strip():
                     continue
-                where = f"{path.name} line {number}"
                 values = _parse(line.removeprefix(b"\xef\xbb\xbf"), where)
                 row = fill(Row(key=f"{prefix}/{number:06d}", source=source, split=split), values, where)
                 row.audio = _beside(path, values.get("audio"), "audio", where)

@@ -10,12 +10,12 @@ import torch
 
 from muomni_core.checkpoint import check_parents, load_component, load_stage
 from muomni_core.config import from_dict
-from muomni_core.errors import CheckpointError, DataError
+from muomni_core.errors import DataError
 from muomni_core.model.build import CONFIGS
+from muomni_core.model.omni import search_path
 from muomni_core.training.recipe import load_recipe
 from muomni_core.training.run import build_context
 from muomni_core.training.stages import stage_class
-from muomni_core.weights import SHIPPED
 
 # The options of the stages that say how many val rows are looked at.
 COUNTS = ("val_clips", "val_pictures", "val_rows", "val_questions")
@@ -41,9 +41,7 @@ def evaluate_stage(
     """
     module = stage_class(stage)
     loaded = load_recipe(recipe, stage)
-    if weights is not None and not weights.is_dir():
-        raise CheckpointError(f"{weights}: no such folder of weights")
-    folders = [folder for folder in (weights, SHIPPED) if folder is not None]
+    folders = search_path(weights)
     context = build_context(loaded, data, folders, training=False)
     path = context.find(stage)
     header, tensors = load_stage(path, stage, tokenizer=context.tokenizer.fingerprint)

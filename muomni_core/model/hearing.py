@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from muomni_core.audio.activity import FRAMES, speech_frames
@@ -31,6 +31,7 @@ LETTERS = "letters.npz"  # the letter model's file, beside the ear's weights
 PHRASE_PAUSE = 0.6  # seconds between words that begin a phrase; a phrase is believed or not
 LEAST_CONFIDENCE = 0.4  # mean posterior of a phrase's symbols, below which it was not said
 DEFAULT = Decoding()
+WHOLE = 100  # mel frames, a second: windows are heard in multiples of it
 NOTHING = -30.0  # logarithm of the posterior of what was not listened for
 
 
@@ -130,12 +131,21 @@ class Listener:
         speech = np.zeros(n_slots, bool) if is_silent(sound) else speech_frames(mel.numpy())[slots]
         if speech.any():
             if frames is None:
-                frames, _ = encoder(mel[: -(-len(sound) // 160)][None].to(self._device))
+                frames = self._encoded(mel[: -(-len(sound) // 160)])
             logprobs = encoder.ctc_logits(frames)[0].float().log_softmax(-1).cpu().numpy()[:n_slots]
         else:
             logprobs = np.full((n_slots, N_SYMBOLS), NOTHING, np.float32)
             logprobs[:, BLANK] = 0.0
         return Stretch(start, logprobs, speech, 10 * np.log10(power + 1e-10))
+
+    def _encoded(self, mel: Tensor) -> Tensor:
+        """Log mel (T, 128) -> the encoder's frames (1, ceil(T/8), 192), computed over whole seconds.
+
+        oneDNN keeps what it prepares for each shape, and a long recording has windows of every length: 200 MB of them.
+        """
+        padded = nn.functional.pad(mel, (0, 0, 0, -len(mel) % WHOLE))[None].to(self._device)
+        frames, _ = self._component("audio", "audio")(padded, torch.tensor([len(mel)], device=self._device))
+        return frames[:, : -(-len(mel) // 8)]
 
     # -- decoding ----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from muomni_core import config as configs
 from muomni_core.audio.io import SAMPLE_RATE, SoundSource, iter_sound
 from muomni_core.audio.mel import log_mel, pad_to_hop
 from muomni_core.audio.vocoder import scale_down
-from muomni_core.checkpoint import Header, check_parents, find_file, is_export, read_header
+from muomni_core.checkpoint import Header, check_parents, find_file, is_export, read_header, weights_folder
 from muomni_core.errors import CheckpointError, InputError, check_shape
 from muomni_core.model.asking import Asker
 from muomni_core.model.build import CONFIGS, load_components
@@ -49,21 +49,15 @@ class MuOmni:
 
     @classmethod
     def load(cls, folder: str | Path | None = None, device: str = "auto") -> MuOmni:
-        """The stages that are found in `folder`, the rest from the package; an export stands by itself.
+        """The stages that are found in `folder`, the rest from the package; an export (folder or file) stands by itself.
 
         Args:
             device: auto (a GPU where there is one), cpu, cuda or mps.
         Raises:
             CheckpointError: weights that are missing, damaged or not made for each other, by name.
         """
-        folders = [SHIPPED] if folder is None else [Path(folder), SHIPPED]
-        if not folders[0].is_dir():
-            raise CheckpointError(f"{folders[0]}: no such folder of weights")
-        if is_export(folders[0]):
-            folders = folders[:1]
-            tokenizer = Tokenizer.load(folders[0] / "tokenizer.json")
-        else:
-            tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
+        folders = search_path(folder)
+        tokenizer = load_tokenizer(folders)
         found = {stage: find_file(folders, f"{stage}.safetensors") for stage in STAGES}
         files = {stage: path for stage, path in found.items() if path is not None}
         headers = {stage: read_header(path, stage, tokenizer=tokenizer.fingerprint) for stage, path in files.items()}
@@ -320,6 +314,22 @@ class MuOmni:
                 torch.tensor([ids], device=self.device), torch.tensor([len(ids)], device=self.device)
             )
         return vector[0].cpu().numpy()
+
+
+def search_path(folder: str | Path | None) -> list[Path]:
+    """Where a model's files are looked for, in order. Raises CheckpointError for a folder without weights."""
+    if folder is None:
+        return [SHIPPED]
+    folder = weights_folder(folder)
+    return [folder] if is_export(folder) else [folder, SHIPPED]
+
+
+def load_tokenizer(folders: list[Path]) -> Tokenizer:
+    """The first one in the folders. Raises CheckpointError where there is none, or it is damaged."""
+    path = find_file(folders, "tokenizer.json")
+    if path is None:
+        raise CheckpointError(f"{folders[-1]}: tokenizer.json is missing")
+    return Tokenizer.load(path)
 
 
 def is_spare_vocoder(files: dict[str, Path], headers: dict[str, Header]) -> bool:

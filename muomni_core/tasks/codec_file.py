@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAGIC = b"MUOC"
 VERSION = 1
+MAX_BYTES = 64_000_000  # days of sound at the rates that there are
 _HEADER = struct.Struct("<4sBBBIIIQ")
 _CHECKSUM = struct.Struct("<I")
 
@@ -131,7 +132,9 @@ def decode_file(
         if opened.read(len(MAGIC)) != MAGIC:  # before a large file of another kind is read whole
             raise InputError(f"{name} is not a codes file; make one with: muomni codec encode")
         try:
-            data = MAGIC + opened.read()
+            data = MAGIC + opened.read(MAX_BYTES)
+            if len(data) > MAX_BYTES:
+                raise InputError(f"{name} is larger than {MAX_BYTES:,} bytes; encode the sound in parts")
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
     file = unpack(data, name)

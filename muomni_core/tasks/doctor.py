@@ -18,11 +18,18 @@ import numpy as np
 import torch
 
 import muomni_core
-from muomni_core.checkpoint import CARD, TEXT_STAGES, check_parents, find_file, is_export, load_stage, read_header
+from muomni_core.checkpoint import CARD, TEXT_STAGES, check_parents, find_file, load_stage, read_header
 from muomni_core.errors import MuOmniError, one_line
-from muomni_core.model.omni import SPARE_VOCODER, STAGES, MuOmni, is_spare_vocoder, pick_device
+from muomni_core.model.omni import (
+    SPARE_VOCODER,
+    STAGES,
+    MuOmni,
+    is_spare_vocoder,
+    load_tokenizer,
+    pick_device,
+    search_path,
+)
 from muomni_core.text.tokenizer import Tokenizer
-from muomni_core.weights import SHIPPED
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -125,12 +132,16 @@ def _tried(name: str, look: Callable[[], tuple[str, str]]) -> Finding:
 
 def _examine_weights(report: Report, weights: Path | None) -> None:
     """Every stage by itself: a damaged one does not hide the others, as it does for MuOmni.load."""
-    folders = [SHIPPED] if weights is None else [weights] if is_export(weights) else [weights, SHIPPED]
+    try:
+        folders = search_path(weights)
+    except MuOmniError as error:
+        report.checks.append(Finding("weights", WRONG, one_line(error)))
+        return
     tokenizer: Tokenizer | None = None
 
     def read_tokenizer() -> tuple[str, str]:
         nonlocal tokenizer
-        tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
+        tokenizer = load_tokenizer(folders)
         return FINE, f"{tokenizer.fingerprint}, {tokenizer.vocab_size:,} entries"
 
     report.checks.append(_tried("tokenizer", read_tokenizer))
@@ -180,9 +191,12 @@ def _check_stage(stage: str, path: Path, tokenizer: str, prints: dict[str, str])
 
 def terms(folder: Path) -> str:
     """The terms of the weights in a folder, in the words of its model card ("In short: ..."), or where to look."""
+    path = folder / CARD
     try:
-        card = (folder / CARD).read_text(encoding="utf-8")
+        card = path.read_text(encoding="utf-8") if path.is_file() else ""
     except (OSError, ValueError):
+        card = ""
+    if not card:
         return "not stated: there is no model card"
     short = re.search(r"In short: \**(.+?)\.(?:\*|\s)", card, re.DOTALL)
     return f"{' '.join(short[1].split())} (more in its {CARD})" if short else f"see its {CARD}"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni
 
 MAX_LINE_BYTES = 1_000_000
+MAX_DROPPED_BYTES = 64_000_000  # of a line that is too long; what goes on beyond is no line of JSON
 
 
 class Row(NamedTuple):
@@ -25,7 +26,10 @@ class Row(NamedTuple):
 
 
 def read_rows(lines: BinaryIO) -> Iterator[Row]:
-    """The rows of a JSONL stream, as its lines come. Empty lines are skipped; one that is no JSON object is an error."""
+    """The rows of a JSONL stream, as its lines come. Empty lines are skipped; one that is no JSON object is an error.
+
+    Raises InputError for what is no text at all: NUL bytes, or a line without an end.
+    """
     for number, line in enumerate(_bounded_lines(lines), start=1):
         if line is None:
             yield Row(number, number, {}, f"line {number} is longer than {MAX_LINE_BYTES:,} bytes")
@@ -35,12 +39,19 @@ def read_rows(lines: BinaryIO) -> Iterator[Row]:
 
 def _bounded_lines(stream: BinaryIO) -> Iterator[bytes | None]:
     """Lines; None for one above the bound, whose bytes are dropped as they come."""
+    number = 0
     while line := stream.readline(MAX_LINE_BYTES):
+        number += 1
+        if b"\0" in line:
+            raise InputError(f"line {number} holds NUL bytes; requests are lines of JSON in UTF-8")
         if len(line) < MAX_LINE_BYTES or line.endswith(b"\n"):
             yield line
             continue
+        dropped = len(line)
         while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-            pass
+            dropped += len(rest)
+            if dropped > MAX_DROPPED_BYTES:
+                raise InputError(f"line {number} does not end; requests are lines of JSON")
         yield None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muomni_core.data.record import AUDIO_SUFFIXES
 from muomni_core.errors import InputError, one_line
-from muomni_core.files import open_input, printable, source_name
+from muomni_core.files import is_root, open_input, printable, source_name
 
 if TYPE_CHECKING:
     from muomni_core.audio.io import SoundSource
@@ -50,6 +50,9 @@ def find_sounds(names: Iterable[str], *, raw: bool = False) -> list[Source]:
 
 
 def _in_folder(folder: Path, suffixes: frozenset[str]) -> list[Source]:
+    if is_root(folder):
+        raise InputError(f"{folder} is all that is on this machine; name a folder of sounds")
+
     def stop(error: OSError) -> None:
         raise InputError(f"{printable(str(error.filename))}: {error.strerror}") from None
 

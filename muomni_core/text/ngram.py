@@ -98,7 +98,7 @@ class LetterModel:
         for child in range(int(self._first[state]), int(self._first[state + 1])):
             place = self._character[child]
             logprobs[place], after[place] = float(self._logprob[child]), child
-        if len(self._rows) > 30_000:  # some 20 MB
+        if len(self._rows) > 12_000:  # some 20 MB
             self._rows.clear()
         self._rows[state] = logprobs, after
         return logprobs, after

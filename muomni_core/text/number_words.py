@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from num2words import num2words
-
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LONGEST = 15  # digits; beyond, nobody follows the words, and they are said one by one
 DENOMINATORS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
+
+
+def _words(number: int, **kind: str) -> str:
+    from num2words import num2words  # sixty languages, which few texts need
+
+    return num2words(number, **kind)
 
 
 def _plain(words: str) -> str:
@@ -23,7 +27,7 @@ def cardinal(number: str) -> str:
     plain = number.replace(",", "")
     if len(plain) > LONGEST or (plain.startswith("0") and len(plain) > 1):
         return digits(plain)
-    return _plain(num2words(int(plain)))
+    return _plain(_words(int(plain)))
 
 
 def ordinal(number: str) -> str:
@@ -31,7 +35,7 @@ def ordinal(number: str) -> str:
     plain = number.replace(",", "").lstrip("0") or "0"
     if len(plain) > LONGEST:
         return digits(plain)
-    return _plain(num2words(int(plain), to="ordinal"))
+    return _plain(_words(int(plain), to="ordinal"))
 
 
 def decimal(number: str) -> str:
@@ -46,7 +50,7 @@ def year(number: str) -> str:
     """ "1905" -> "nineteen oh five", "2026" -> "twenty twenty six", "2005" -> "two thousand five"."""
     if len(number) != 4 or number.startswith("0"):
         return cardinal(number)
-    return _plain(num2words(int(number), to="year"))
+    return _plain(_words(int(number), to="year"))
 
 
 def plural(words: str) -> str:

@@ -11,6 +11,9 @@ import pytest
 from fake_muomni import FakeOmni, fake_process, make_wav, refused, run
 
 from muomni_core.audio.io import read_sound
+from muomni_core.tasks.rows import MAX_DROPPED_BYTES, MAX_LINE_BYTES
+
+needs_devices = pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
 
 
 def rows(text: str) -> list[dict]:
@@ -79,6 +82,34 @@ def test_wrong_use_is_said_before_the_model_is_loaded(no_model: None) -> None:
     refused(run("transcribe"), "FILE", code=2)
     refused(run("speak", "--batch", "none.jsonl"), "no such file")
     refused(run("transcribe", "--batch", "none.jsonl"), "no such file")
+
+
+@pytest.mark.parametrize("command", ["ask", "speak", "transcribe"])
+def test_what_has_no_end_is_one_line(omni: FakeOmni, command: str) -> None:
+    for data in (b"\0" * 3_000_000, "[]\n".encode("utf-16")):
+        result = run(command, "--batch", "-", stdin=data)
+        assert (result.exit_code, result.stdout) == (1, "") and "line 1 holds NUL bytes" in result.stderr
+    result = run(command, "--batch", "-", stdin=b"{}\n" + b"a" * (MAX_DROPPED_BYTES + MAX_LINE_BYTES + 1))
+    assert result.exit_code == 1 and result.stderr == "muomni: line 2 does not end; requests are lines of JSON\n"
+    result = run(command, "--batch", "-", stdin=b"a" * (MAX_LINE_BYTES + 1) + b"\n{}\n")
+    assert [row["id"] for row in rows(result.stdout)] == [1, 2]  # a long line is one error, and the rest goes on
+
+
+@needs_devices
+def test_devices_are_refused_before_the_model_is_loaded(no_model: None) -> None:
+    for args in (["--batch"], ["hi", "--image"], ["hi", "--video"], ["--audio"]):
+        refused(run("ask", *args, "/dev/zero"), "/dev/zero is a device")
+    for command in ("speak", "transcribe"):
+        refused(run(command, "--batch", "/dev/urandom"), "/dev/urandom is a device")
+    refused(run("transcribe", "/dev/null"), "/dev/null is a device")
+    refused(run("ask", "--batch", "/"), "/ is a folder")
+    refused(run("transcribe", "/"), "/ is all that is on this machine")
+
+
+@needs_devices
+def test_a_row_that_names_a_device(omni: FakeOmni) -> None:
+    result = run("transcribe", "--batch", "-", stdin='{"audio": "/dev/zero"}')
+    assert result.exit_code == 1 and "/dev/zero is a device" in rows(result.stdout)[0]["error"]
 
 
 def test_no_requests(omni: FakeOmni) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from fake_muomni import refused, run
 
 import muomni_core.evaluation.ear as ear
+from muomni_core.data.shards import MAX_LINE_BYTES
 from muomni_core.evaluation.ear import Result, summary
 
 FOUND = summary([Result("clips/1", "clips", "a cat", "a hat\x1b", 2.0, 0.1, 0.9)])
@@ -49,3 +51,13 @@ def test_what_is_refused(calls: list[Any]) -> None:
 
 def test_a_manifest_that_is_not_there() -> None:
     refused(run("eval", "--stage", "audio", "--manifest", "none.jsonl"), "none.jsonl")
+
+
+def test_a_manifest_without_an_end(tmp_path: Path) -> None:
+    refused(run("eval", "--stage", "audio", "--manifest", "/"), "/ is all that is on this machine")
+    (tmp_path / "long.jsonl.xz").write_bytes(lzma.compress(b"a" * (MAX_LINE_BYTES + 1), preset=0))
+    refused(run("eval", "--stage", "audio", "--manifest", str(tmp_path / "long.jsonl.xz")), "line 1 is longer than")
+    if Path("/dev/zero").exists():
+        for name in ("a.jsonl", "a.txt", "a.tar", "captions_a.json"):
+            (tmp_path / name).symlink_to("/dev/zero")
+            refused(run("eval", "--stage", "audio", "--manifest", str(tmp_path / name)), name, "device")

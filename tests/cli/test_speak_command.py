@@ -13,6 +13,7 @@ from fake_muomni import FakeOmni, refused, run
 from PIL import Image
 
 from muomni_cli import speak
+from muomni_cli.console import MAX_TEXT_BYTES
 from muomni_core.audio.io import read_sound
 
 
@@ -98,6 +99,13 @@ def test_a_line_that_cannot_be_spoken_does_not_stop_the_rest(omni: FakeOmni) -> 
 )
 def test_what_speak_refuses(no_model: None, args: tuple[str, ...], code: int) -> None:
     refused(run(*args), code=code)
+    assert not list(Path().iterdir())
+
+
+def test_what_is_no_text_or_never_ends(omni: FakeOmni) -> None:
+    for target in ("a.wav", "clips/"):
+        refused(run("speak", "-", "-o", target, stdin=b"hi\0"), "NUL bytes")
+    refused(run("speak", "-", "-o", "clips/", stdin="hello\n" * (MAX_TEXT_BYTES // 6 + 1)), "give it in parts")
     assert not list(Path().iterdir())
 
 

@@ -15,6 +15,7 @@ from fake_muomni import refused, run
 from muomni_cli import options, progress
 from muomni_core.errors import DataError
 from muomni_core.training.ranks import ALONE
+from muomni_core.weights import SHIPPED
 
 
 @dataclass
@@ -58,7 +59,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def test_train_hands_everything_on(calls: list[dict[str, Any]], tmp_path: Any) -> None:
-    args = ["--stage", "talker", "--recipe", "smoke", "--data", "d", "--weights", "w", "--init", "shipped"]
+    args = ["--stage", "talker", "--recipe", "smoke", "--data", "d", "--weights", str(SHIPPED), "--init", "shipped"]
     result = run("train", *args, "--out", "o", "--set", "steps=3", "--set", "data.train = a=b", "--device", "cpu")
     assert result.exit_code == 0, result.stderr
     call = {key: str(value) if key in ("data", "weights", "out") else value for key, value in calls[0].items()}
@@ -66,7 +67,7 @@ def test_train_hands_everything_on(calls: list[dict[str, Any]], tmp_path: Any) -
         "stage": "talker",
         "recipe": "smoke",
         "data": "d",
-        "weights": "w",
+        "weights": str(SHIPPED),
         "init": "shipped",
         "overrides": {"steps": "3", "data.train": "a=b"},
         "out": "o",

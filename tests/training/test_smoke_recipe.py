@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from muomni_cli.app import app
 from muomni_core import MuOmni
 from muomni_core.audio.io import write_wav
-from muomni_core.checkpoint import PARENTS, read_header
+from muomni_core.checkpoint import PARENTS, read_export, read_header
 from muomni_core.data.smoke import VOICES, say
 from muomni_core.errors import CheckpointError, DataError
 from muomni_core.evaluation.metrics import char_error
@@ -150,19 +150,39 @@ def test_a_limit_bounds_the_rows(micro_weights: Path, monkeypatch: pytest.Monkey
 def test_what_eval_refuses(micro_weights: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such folder of weights"):
         evaluate_stage("codec", recipe="smoke", weights=tmp_path / "none")
-    with pytest.raises(CheckpointError, match=r"no thinker\.safetensors"):
-        evaluate_stage("thinker", recipe="smoke", weights=tmp_path)
+    with pytest.raises(CheckpointError, match="no weights in this folder"):
+        evaluate_stage("codec", recipe="smoke", weights=tmp_path)
     with pytest.raises(DataError, match="--recipe smoke"):
         evaluate_stage("codec", recipe="tiny", weights=micro_weights)
     # A talker beside another codec than its own.
     for stage in ("audio", "vision", "omni", "talker"):
         (tmp_path / f"{stage}.safetensors").write_bytes((micro_weights / f"{stage}.safetensors").read_bytes())
+    with pytest.raises(CheckpointError, match=r"no thinker\.safetensors"):
+        evaluate_stage("thinker", recipe="smoke", weights=tmp_path)
     overrides = [f"--set={item}" for item in ("steps=1", "batch=2", "validate_every=1")]
     assert muomni("train", "--stage", "codec", "--recipe", "smoke", "--out", str(tmp_path), *overrides).exit_code == 0
     with pytest.raises(CheckpointError, match=r"talker weights were trained on codec .* train them again"):
         evaluate_stage("talker", recipe="smoke", weights=tmp_path)
     result = muomni("speak", "good dog", "-o", str(tmp_path / "a.wav"), "--weights", str(tmp_path))
     assert result.exit_code == 1 and "muomni train --stage talker" in result.stderr
+
+
+def test_an_export_gives_parents_and_a_start(micro_weights: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    assert muomni("export", str(model), "--weights", str(micro_weights)).exit_code == 0
+    prints = {stage: header.fingerprint for stage, header in read_export(model).items()}
+    short = [f"--set={item}" for item in ("steps=1", "batch=2", "validate_every=1", "data.val_clips=2")]
+    for given in (model, model / "model.safetensors"):  # the folder and the file
+        out = tmp_path / f"from-{given.name}"
+        common = ("train", "--recipe", "smoke", "--out", str(out), "--weights", str(given), *short)
+        result = muomni(*common, "--stage", "talker", "--init", str(given))
+        assert result.exit_code == 0, result.output
+        header = read_header(out / "talker.safetensors", "talker")
+        assert header.parents == {stage: prints[stage] for stage in PARENTS["talker"]}
+        assert header.legs[-1]["init"] == str(model)
+        assert not (out / "codec.safetensors").exists()  # the export's own served
+    args = ("eval", "--stage", "codec", "--recipe", "smoke", "--limit", "4", "--weights")
+    assert muomni(*args, str(model)).stdout == muomni(*args, str(micro_weights)).stdout != ""
 
 
 def test_a_run_needs_a_place(smoke_cache: Path, tmp_path: Path) -> None:
