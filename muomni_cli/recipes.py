@@ -80,7 +80,7 @@ def list_recipes(json: o.Json = False, verbose: o.Verbose = 0, quiet: o.Quiet = 
         console.write_json(found)
         return
     for name, stages in found.items():
-        console.write_line(f"{name:<8}{', '.join(stages)}")
+        console.write_line(f"{name:<10}{', '.join(stages)}")
 
 
 @app.command("show", cls=HelpCommand, epilog=SHOW_EXAMPLES)

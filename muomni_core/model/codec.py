@@ -3,6 +3,8 @@ van den Oord 2017 and SoundStream 2021: k-means start, straight-through gradient
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -196,7 +198,8 @@ class Codec(nn.Module):
         """The books that (B, F, Q, ...) is of. Raises ShapeError for more than there are, or none."""
         n_books = sizes[0] if sizes and 1 <= sizes[0] <= len(self.codebooks) else len(self.codebooks)
         check_shape("codec", given, ("B", "F", n_books, *more))
-        return list(self.codebooks)[:n_books]  # type: ignore[arg-type]
+        books: Any = self.codebooks
+        return list(books)[:n_books]
 
     def decode(self, codes: Tensor, n_mel_frames: int | None = None) -> Tensor:
         """codes (B, F, Q), or of the first books alone, -> log mel (B, n_mel_frames or F * stride, 128)."""

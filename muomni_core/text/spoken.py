@@ -118,9 +118,12 @@ def spoken(text: str, alphabet: str = ALPHABET) -> Spoken:
 
 # As words, which is what a Talker has learned to read: sentences hold hardly a letter by itself.
 _LETTERS = dict(
-    b="bee", c="see", d="dee", e="ee", f="eff", g="gee", h="aitch", j="jay", k="kay", l="ell", m="em", n="en", o="oh",
-    p="pea", q="queue", r="are", s="ess", t="tea", u="you", v="vee", w="double you", x="ex", y="why", z="zee",
-)  # fmt: skip
+    zip(
+        "bcdefghjklmnopqrstuvwxyz",
+        "bee see dee ee eff gee aitch jay kay ell em en oh pea queue are ess tea you vee double_you ex why zee".split(),
+        strict=True,
+    )
+)
 _LETTER = re.compile(r"(?<![a-z'])([b-hj-z])(?=$|[^a-z']|'s\b)")
 _SPELLED_A = re.compile(r"(?<![a-z'])a(?= [b-z](?![a-z']))|(?<=(?<![a-z'])[b-z] )a(?![a-z'])")
 
@@ -130,7 +133,7 @@ def name_letters(text: str) -> str:
 
     An "a" is one only beside another, as in "nine a m"; an "i" sounds like its name.
     """
-    return _LETTER.sub(lambda m: _LETTERS[m[1]], _SPELLED_A.sub("ay", text))
+    return _LETTER.sub(lambda m: _LETTERS[m[1]].replace("_", " "), _SPELLED_A.sub("ay", text))
 
 
 def ctc_text(text: str) -> str:

@@ -3,8 +3,8 @@
     python -m muomni_core.training.more_codebooks --data DATA --codebooks 4 --out DIR [--weights DIR]
 
 Encoder, decoder and the books that are there stay as they are, and so do the codes that the Talker says. A further book
-is k-means over the residuals of speech (as residual quantisers are begun, Zeghidour 2021), of the recipe tiny's. Talker and vocoder remain
-true to the codec and are written to DIR with its new fingerprint.
+is k-means over the residuals of the recipe tiny's speech (as residual quantisers are begun, Zeghidour 2021). Talker and
+vocoder remain true to the codec and are written to DIR with its new fingerprint.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ def _grow_files(data: Path | None, n_codebooks: int, out: Path, weights: Path | 
     if path is None:
         raise CheckpointError("no codec.safetensors: train it first, muomni train --stage codec")
     header, modules = load_components(path, "codec", tokenizer="")
-    codec: Codec = modules["codec"]
+    codec: Any = modules["codec"]
     n_before = codec.config.n_codebooks
     if n_codebooks <= n_before:
         raise DataError(f"--codebooks {n_codebooks}: the codec has {n_before}; ask for more")

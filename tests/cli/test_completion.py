@@ -55,7 +55,7 @@ def test_commands_stages_and_choices() -> None:
         ("muomni ask --batch ", ["c.jsonl", "talks/"]),
         ("muomni codec encode ", ["a.wav", "talks/"]),
         ("muomni codec decode ", ["d.codes", "talks/"]),
-        ("muomni recipes show ", ["base", "smoke", "tiny", "e.toml", "talks/"]),
+        ("muomni recipes show ", ["base", "framewise", "smoke", "tiny", "e.toml", "talks/"]),
         ("muomni train --recipe s", ["smoke"]),
         ("muomni transcribe none/", []),
     ],

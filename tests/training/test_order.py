@@ -132,7 +132,7 @@ def test_a_dry_run_ends_with_1_where_training_would_refuse(smoke_cache: Path, tm
 
 def test_recipes_are_listed_shown_and_copied(tmp_path: Path) -> None:
     listed = muomni("recipes", "ls")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["base", "smoke", "tiny"]
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["base", "framewise", "smoke", "tiny"]
     assert json.loads(muomni("recipes", "ls", "--json").stdout)["tiny"] == list(STAGES)
     text = (recipes_folder() / "tiny" / "audio.toml").read_text()
     assert muomni("recipes", "show", "tiny", "--stage", "audio").stdout == text
@@ -142,7 +142,7 @@ def test_recipes_are_listed_shown_and_copied(tmp_path: Path) -> None:
     assert again.exit_code == 1 and "--force" in again.stderr
     assert muomni("recipes", "copy", "tiny", str(tmp_path / "mine"), "--force").exit_code == 0
     unknown = muomni("recipes", "show", "tinny")
-    assert unknown.exit_code == 1 and "base, smoke, tiny" in unknown.stderr
+    assert unknown.exit_code == 1 and "base, framewise, smoke, tiny" in unknown.stderr
 
 
 def test_recipes_are_checked(tmp_path: Path) -> None:
