@@ -74,6 +74,7 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
         states = torch.zeros(1, QUESTION_TOKENS, config.talker.thinker_width)
         if meta:
             codes = torch.zeros(1, n_frames, config.talker.n_codebooks, dtype=torch.long)
+            kept = torch.zeros(1, n_frames, config.codec.n_codebooks, dtype=torch.long)
             mel_hat = torch.zeros_like(mel)
         else:
             voices = torch.zeros(1, dtype=torch.long)
@@ -83,9 +84,10 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
             x, mask = talker.frames(encoded, durations, voices)
             given = torch.zeros(1, n_frames, config.talker.n_codebooks, dtype=torch.long)
             codes = torch.stack([part.argmax(-1) for part in talker.code_logits(x, mask, given)], dim=-1)
-            mel_hat = codec.decode(codec.encode(mel), mel.shape[1])
+            kept = codec.encode(mel)
+            mel_hat = codec.decode(kept, mel.shape[1])
         note("talker", states, codes, talker)
-        note("codec", mel, codes, codec)
+        note("codec", mel, kept, codec)
         vocoder = NeuralVocoder(config.vocoder).eval()
         # The meta device has no inverse Fourier transform.
         sound = torch.zeros(1, mel_hat.shape[1] * config.mel.hop_length) if meta else vocoder(mel_hat)
