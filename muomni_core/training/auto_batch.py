@@ -32,7 +32,8 @@ def fitted(
 ) -> tuple[TrainConfig, int]:
     """The first split that fits `free` bytes, and the bytes that it is thought to need.
 
-    The smallest micro-batch is measured; a larger one keeps as much more as it has rows.
+    The smallest micro-batch is measured; a larger one keeps as much more as it has rows. What the one block that is
+    computed anew holds meanwhile (recompute) is not counted: the share of the memory that is left free is for that too.
 
     Raises MuOmniError where not even that one fits.
     """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from muomni_core.model.thinker import Experts
@@ -20,6 +20,19 @@ def blocks_of(model: nn.Module) -> Iterator[nn.Module]:
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and name.endswith("blocks"):
             yield from module
+
+
+class _Kept(torch.autograd.Function):
+    """A block's input, which stays for the backward pass, said to be so: whoever counts the memory is told."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
 
 
 def recompute_blocks(model: nn.Module) -> None:
@@ -47,6 +60,6 @@ def _forgetful(block: nn.Module) -> Any:
                         if isinstance(part, Experts):
                             part.balance = None
 
-        return checkpoint(run, *given, use_reentrant=False, **named)
+        return checkpoint(run, _Kept.apply(given[0]), *given[1:], use_reentrant=False, **named)
 
     return forget

@@ -25,7 +25,8 @@ from muomni_core.training.state import read_about
 def test_blocks_that_forget_give_the_same_gradients(micro_weights: Path, name: str) -> None:
     dropout = {"model.dropout": "0.3"} if name in ("audio", "vision", "talker") else {}
     experts = {"model.n_experts": "4"} if name == "thinker" else {}
-    deep = {"model.depth": "4"} if name == "codec" else {}  # one small block has hardly anything to forget
+    # One small block has hardly anything to forget.
+    deep = {"model.depth": "8"} if name in ("codec", "vocoder") else {}
     stage: Any = build(name, micro_weights, SETTINGS[name] | dropout | experts | deep)
     parts = draw(stage, 0, 2, seed=1)
     before = copy.deepcopy(stage.model.state_dict())
