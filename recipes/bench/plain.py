@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from muomni_core.config import ThinkerConfig
+
+Clock = Callable[[], float]
 
 
 class Block(nn.Module):
@@ -51,7 +52,7 @@ class GPT(nn.Module):
 
 
 def plain_loop(
-    model: nn.Module, batch: Callable[[int], Any], loss: Callable[[Any], Tensor], steps: int, bf16: bool
+    model: nn.Module, batch: Callable[[int], Any], loss: Callable[[Any], Tensor], steps: int, bf16: bool, clock: Clock
 ) -> list[float]:
     """Forward, backward, clip, AdamW; returns the time at the end of each step."""
     device = next(model.parameters()).device
@@ -67,11 +68,13 @@ def plain_loop(
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         value.item()  # a log wants it; and on a GPU the clock has to wait
-        ends.append(time.perf_counter())
+        ends.append(clock())
     return ends
 
 
-def trainer_loop(config: ThinkerConfig, context: int, batch: int, steps: int, bf16: bool, device: str) -> list[float]:
+def trainer_loop(
+    config: ThinkerConfig, context: int, batch: int, steps: int, bf16: bool, device: str, clock: Clock
+) -> list[float]:
     """Hugging Face's Trainer with a Llama of the same sizes. Raises ImportError where it is not installed."""
     import tempfile
 
@@ -96,7 +99,7 @@ def trainer_loop(config: ThinkerConfig, context: int, batch: int, steps: int, bf
         def on_step_end(self, *_: Any, **__: Any) -> None:
             if device.startswith("cuda"):
                 torch.cuda.synchronize()
-            ends.append(time.perf_counter())
+            ends.append(clock())
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
