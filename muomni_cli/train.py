@@ -133,8 +133,8 @@ def command(
         return _dry_run(stage.value, given, out, json)
     if verify_resume:
         return _verify(stage.value, given, out, kills, json)
-    given |= {"out": out, "command": shlex.join(["muomni", *sys.argv[1:]]), "tensorboard": tensorboard}
-    given["auto_batch"] = auto_batch
+    given |= {"out": out, "command": shlex.join(["muomni", *sys.argv[1:]])}
+    given |= {"tensorboard": tensorboard, "auto_batch": auto_batch}
     from muomni_core.training.ranks import SaidElsewhere, joined
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from muomni_core.training.auto_batch import SHARE, fitted, needs, splits
 from muomni_core.training.dry_run import Saved
 from muomni_core.training.gradients import draw
 from muomni_core.training.memory import free_memory
-from muomni_core.training.recipe import TrainConfig
+from muomni_core.training.recipe import TrainConfig, load_recipe
 from muomni_core.training.recompute import recompute_blocks
 from muomni_core.training.state import read_about
 
@@ -54,6 +55,16 @@ def test_a_steps_rows_are_parted_in_all_ways() -> None:
     assert [w.accumulate for w in sound] == [1, 2, 3, 4] and sound[-1].seconds == 5.0
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_smallest_micro_batch_of_every_stage_is_measured(micro_weights: Path, name: str) -> None:
+    train = dataclasses.replace(load_recipe("smoke", name).train, precision="float32")
+    *_, smallest = splits(train)
+    size = {"seconds": str(smallest.seconds)} if smallest.seconds else {"batch": str(smallest.batch)}
+    stage = build(name, micro_weights, SETTINGS[name] | size)
+    fixed, kept = needs(stage, smallest)
+    assert 8 * sum(p.numel() for p in stage.model.parameters()) < fixed and kept > 0
+
+
 def test_the_largest_batch_that_fits_is_taken(micro_weights: Path) -> None:
     def make(train: TrainConfig) -> Any:
         return build("thinker", micro_weights, {"batch": str(train.batch), "accumulate": str(train.accumulate)})
@@ -67,10 +78,24 @@ def test_the_largest_batch_that_fits_is_taken(micro_weights: Path) -> None:
         fitted(train, make, fixed)
 
 
+def test_free_memory_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = free_memory(gpu=False)
+    assert whole > 10**7
+    files = {
+        "/proc/meminfo": "MemTotal: 4000 kB\nMemAvailable: 2000 kB\n",
+        "/sys/fs/cgroup/memory.max": "1000000",
+        "/sys/fs/cgroup/memory.current": "700000",
+        "/sys/fs/cgroup/memory.stat": "anon 100\ninactive_file 400000\n",
+    }
+    monkeypatch.setattr(Path, "read_text", lambda path: files[path.as_posix()])
+    assert free_memory(gpu=False) == 700_000
+    files["/sys/fs/cgroup/memory.max"] = "max"
+    assert free_memory(gpu=False) == 2_048_000
+
+
 def test_a_run_keeps_the_batch_that_was_found(
     smoke_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert free_memory(gpu=False) > 10**7
     settings = {"steps": "2", "precision": "float32", "data.val_rows": "2", "recompute": "true"}
 
     def go(free: int) -> dict[str, Any]:
