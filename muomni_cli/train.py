@@ -57,6 +57,12 @@ def command(
             help="Begin from these weights, or from those of the package. [default: from scratch]",
         ),
     ] = None,
+    auto_batch: Annotated[
+        bool,
+        typer.Option(
+            "--auto-batch", rich_help_panel="What", help="Part a step's rows into the largest batches that fit memory."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -127,7 +133,8 @@ def command(
         return _dry_run(stage.value, given, out, json)
     if verify_resume:
         return _verify(stage.value, given, out, kills, json)
-    given |= {"out": out, "command": shlex.join(["muomni", *sys.argv[1:]]), "tensorboard": tensorboard}
+    given |= {"out": out, "command": shlex.join(["muomni", *sys.argv[1:]])}
+    given |= {"tensorboard": tensorboard, "auto_batch": auto_batch}
     from muomni_core.training.ranks import SaidElsewhere, joined
 
     try:

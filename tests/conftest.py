@@ -22,9 +22,10 @@ SHORT: dict[str, dict[str, int]] = {
 
 @dataclass
 class MicroRun:
-    """`folder` holds the weights of all stages; `metrics[stage]` every validation, in order."""
+    """`folder` holds the weights of all stages; `metrics[stage]` every validation, in order; `settings` are overrides."""
 
     folder: Path
+    settings: dict[str, dict[str, int]]
     metrics: dict[str, list[dict[str, float]]] = field(default_factory=dict)
 
 
@@ -58,7 +59,7 @@ def micro_run(smoke_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Mi
     """The six stages of recipes/smoke, one after the other, much shortened."""
     from muomni_core.training.run import run_stage
 
-    run = MicroRun(tmp_path_factory.mktemp("weights"))
+    run = MicroRun(tmp_path_factory.mktemp("weights"), SHORT)
     for stage, settings in SHORT.items():
         seen = run.metrics.setdefault(stage, [])
         run_stage(

@@ -18,6 +18,7 @@ from muomni_core.training.loop import average_state, make_optimiser, use_bf16
 from muomni_core.training.memory import peak_memory
 from muomni_core.training.order import stage_options
 from muomni_core.training.recipe import Recipe, TrainConfig, load_recipe
+from muomni_core.training.recompute import recompute_blocks
 from muomni_core.training.run import build_context, find_root, pick_device, stage_folders
 from muomni_core.training.stages import stage_class
 
@@ -136,6 +137,8 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
     bf16 = use_bf16(config.precision, device)
     optimiser = make_optimiser(model, config)
     average = average_state(model) if config.ema else {}
+    if config.recompute:
+        recompute_blocks(model)
     model.train()
     before = peak_memory(gpu=device.type == "cuda")
     kept = Saved(model)

@@ -44,6 +44,7 @@ class TrainConfig:
     log_every: int = 10  # steps a line of metrics.jsonl
     precision: str = "auto"  # auto (bf16 where it is measured to be faster), bf16, float32
     compile: bool = False
+    recompute: bool = False  # activation checkpointing: blocks keep nothing for the backward pass, and work twice
     workers: int = 0  # processes that draw batches ahead; 0: the one that trains does
     shard: bool = False  # of several processes (torchrun) each holds a part of the parameters alone (FSDP2)
 

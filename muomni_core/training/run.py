@@ -35,8 +35,10 @@ from muomni_core.training.context import Context
 from muomni_core.training.interrupt import Interrupts
 from muomni_core.training.log import RunLog
 from muomni_core.training.loop import Progress, RunState, train
+from muomni_core.training.memory import free_memory
 from muomni_core.training.ranks import ALONE, Ranks
-from muomni_core.training.recipe import DATA_VARIABLE, Recipe, data_root, load_recipe, shared_out
+from muomni_core.training.recipe import DATA_VARIABLE, Recipe, TrainConfig, data_root, load_recipe, shared_out
+from muomni_core.training.recompute import recompute_blocks
 from muomni_core.training.run_key import RunKey
 from muomni_core.training.stages import STAGES, stage_class
 from muomni_core.training.state import read_about
@@ -138,6 +140,7 @@ def run_stage(
     command: str = "",
     tensorboard: bool = False,
     ranks: Ranks = ALONE,
+    auto_batch: bool = False,
 ) -> dict[str, float]:
     """Trains `stage_name` and leaves DIR/<stage>.safetensors, state/, logs/ and MODEL_CARD.md; resumes what is there.
 
@@ -149,6 +152,7 @@ def run_stage(
         tensorboard: writes its files too, where the package is installed.
         ranks: of several processes that train together (`ranks.joined`), each of which calls this; only the first
             writes, calls `report`, and has the metrics.
+        auto_batch: parts a step's rows into the largest micro-batches that fit; a run that goes on keeps its own.
     Returns:
         the metrics of the last validation.
     Raises:
@@ -162,10 +166,22 @@ def run_stage(
         # Of the same folder, where the recipe is the talker's file.
         folder = Path(recipe).parent if Path(recipe).is_file() else recipe
         run_stage(
-            "codec", recipe=folder, data=data, weights=weights, out=out, report=report, device=device, ranks=ranks
+            "codec",
+            recipe=folder,
+            data=data,
+            weights=weights,
+            out=out,
+            report=report,
+            device=device,
+            ranks=ranks,
+            auto_batch=auto_batch,
         )
     ranks.alone(lambda: check_writable(out))
     with Interrupts(patient=ranks.size > 1):
+        device = pick_device(device, ranks)
+        state = out / "state" / f"{stage_name}.safetensors"
+        if auto_batch and not ranks.together(state.exists):
+            loaded = _fit_batch(loaded, data, folders, device, ranks)
         return _train(loaded, data, folders, init, out, report or (lambda _: None), device, command, tensorboard, ranks)
 
 
@@ -201,6 +217,29 @@ def _share_out(loaded: Recipe, out: Path, ranks: Ranks) -> Recipe:
     return dataclasses.replace(loaded, train=train)
 
 
+def _fit_batch(loaded: Recipe, data: Path | None, folders: list[Path], device: str, ranks: Ranks) -> Recipe:
+    """The recipe with the micro-batches that fit the first process's memory. Raises MuOmniError where none do."""
+    from muomni_core.training.auto_batch import fitted, splits
+
+    def build(train: TrainConfig) -> Any:
+        return _build(dataclasses.replace(loaded, train=train), data, folders, None, device, ALONE)[1]
+
+    chosen = [0.0]
+
+    def choose() -> None:
+        free = free_memory(gpu=device.startswith("cuda"))
+        train, needed = fitted(loaded.train, build, free, ranks.size)
+        size = f"{train.seconds:g} s" if train.seconds else f"{train.batch} rows"
+        text = "%s: %d micro-batches of %s, about %.1f of %.1f GB that are free"
+        logger.warning(text, loaded.stage, train.accumulate, size, needed / 1e9, free / 1e9)
+        chosen[0] = train.accumulate
+
+    ranks.alone(choose)
+    (accumulate,) = ranks.total(chosen)
+    train = next(t for t in splits(loaded.train, ranks.size) if t.accumulate == accumulate)
+    return dataclasses.replace(loaded, train=train)
+
+
 def _build(
     loaded: Recipe, data: Path | None, folders: list[Path], init: str | None, device: str, ranks: Ranks
 ) -> tuple[Context, Any, list[dict]]:
@@ -209,6 +248,8 @@ def _build(
     context = build_context(loaded, data, folders, training=True, device=device, ranks=ranks)
     stage = stage_class(loaded.stage)(context)
     stage.model.to(device)
+    if loaded.train.recompute:
+        recompute_blocks(stage.model)
     legs = _start_from(stage, init, context.tokenizer) if init else []
     return context, stage, legs
 
@@ -227,7 +268,6 @@ def _train(
 ) -> dict[str, float]:
     stage_name = loaded.stage
     loaded = ranks.together(lambda: _share_out(loaded, out, ranks))
-    device = pick_device(device, ranks)
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")  # what stays float32 beside bf16 need not be exact to the last bit
     context, stage, legs = ranks.in_turn(lambda: _build(loaded, data, folders, init, device, ranks))

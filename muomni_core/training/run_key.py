@@ -14,7 +14,7 @@ from typing import Any
 from muomni_core.config import OmniConfig, to_dict
 from muomni_core.training.recipe import TrainConfig
 
-FREE = ("steps", "minutes", "validate_every", "save_every", "log_every", "compile", "workers", "shard")
+FREE = ("steps", "minutes", "validate_every", "save_every", "log_every", "compile", "workers", "shard", "recompute")
 
 # The fields of [train] when the key was a digest of all of them; later ones are left out of such a key.
 EARLY_FIELDS = (

@@ -19,6 +19,7 @@ from torch.distributed.tensor import DTensor
 
 from muomni_core.errors import MuOmniError
 from muomni_core.training.ranks import Ranks
+from muomni_core.training.recompute import blocks_of
 
 T = TypeVar("T")
 
@@ -60,10 +61,8 @@ class Sharded:
         mesh = init_device_mesh(device.type, (ranks.size,))
         scalars = {p for p in model.parameters() if p.dim() == 0}
         self.ranks, self.root = ranks, _Root(model)
-        for name, module in model.named_modules():
-            if isinstance(module, nn.ModuleList) and name.endswith("blocks"):
-                for block in module:
-                    fully_shard(block, mesh=mesh, ignored_params=scalars & set(block.parameters()))
+        for block in blocks_of(model):
+            fully_shard(block, mesh=mesh, ignored_params=scalars & set(block.parameters()))
         fully_shard(self.root, mesh=mesh, ignored_params=scalars)
         self.parts = [m for m in self.root.modules() if isinstance(m, FSDPModule)]
         with torch.no_grad():

@@ -75,6 +75,7 @@ def test_train_hands_everything_on(calls: list[dict[str, Any]], tmp_path: Any) -
         "command": call["command"],  # what was typed
         "tensorboard": False,
         "ranks": ALONE,
+        "auto_batch": False,
     }
 
 
