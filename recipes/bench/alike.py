@@ -38,7 +38,9 @@ def trained(
     )
     launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
     command = [sys.executable, "-m", *(launch if processes > 1 else []), "muomni_cli", "train", "--quiet"]
-    command += ["--stage", stage, "--recipe", "smoke", "--out", str(out), "--weights", str(weights), "--device", "cpu"]
+    command += ["--stage", stage, "--recipe", "smoke", "--out", str(out), "--device", "cpu"]
+    if weights != out:
+        command += ["--weights", str(weights)]
     command += [f"--set=steps={args.steps}", f"--set=accumulate={args.accumulate}", f"--set={size}"]
     # Threads that wait do so asleep: where others use the machine too, they would steal each other's time.
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}

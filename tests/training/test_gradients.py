@@ -48,6 +48,9 @@ def merged(name: str, batches: list[Any]) -> Any:
     values = {}
     for f in dataclasses.fields(batches[0]):
         parts = [getattr(batch, f.name) for batch in batches]
+        if dataclasses.is_dataclass(parts[0]):
+            values[f.name] = merged(f.name, parts)
+            continue
         if not isinstance(parts[0], Tensor):
             values[f.name] = parts[0]
             continue
