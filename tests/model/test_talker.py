@@ -251,25 +251,38 @@ def test_in_a_walk_logits_follow_from_codes_said_before(walk):
 
 
 @pytest.mark.parametrize("walk", [*WALKS, 1000])
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_walking_says_what_the_full_forward_says_of_its_own_codes(walk, temperature):
+@pytest.mark.parametrize("top_p", [0.0, 1.0])
+def test_walking_draws_what_the_full_forward_says_of_its_own_codes(walk, top_p):
     talker = make(walk=walk)
     characters, states = sentence(12, 3)
     talker.duration_out.bias.fill_(1.5)
-    rng = torch.Generator().manual_seed(1)
-    codes, durations, shares = talker.speak(characters, states, 1, temperature=temperature, generator=rng)
+    rng, again, voices = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1), torch.tensor([1])
+    codes, durations, shares = talker.speak(characters, states, 1, temperature=1.0, top_p=top_p, generator=rng)
     assert len(codes) == int(durations.sum()) > 2 * CONFIG.kernel_size
-    drawn = torch.Generator().manual_seed(1)
-    voices = torch.tensor([1])
+    assert torch.equal(shares, nn.functional.one_hot(codes, CONFIG.codebook_size).float())
     encoded, _ = talker.encode(characters[None], states[None], voices)
     base, rest = talker.code_logits(*talker.frames(encoded, durations[None], voices), codes[None])
-    for first in range(0, len(codes), walk):  # drawn anew, in the same portions
-        said = codes[first : first + walk, 0]
-        assert torch.equal(sample(base[0, first : first + walk], temperature, 1.0, drawn), said)
-    if temperature:
-        assert torch.equal(sample(rest[0], temperature, 1.0, drawn), codes[:, 1])
-    else:
-        assert torch.allclose(base[0].softmax(-1), shares[:, 0], atol=1e-6)
+    for said, logits in zip(codes[:, 0].split(walk), base[0].split(walk), strict=True):
+        assert torch.equal(sample(logits, 1.0, top_p, again), said)
+    assert torch.equal(sample(rest[0], 1.0, top_p, again), codes[:, 1])
+
+
+def test_without_drawing_a_walk_is_told_the_means():
+    """Of sharp logits the mean is the likeliest code; of others it is not, and that is what later frames are told."""
+    characters, states = sentence(12, 3)
+    for sharp in (False, True):
+        talker = make(walk=1)
+        talker.base_head.weight.mul_(1e4 if sharp else 1.0)
+        likeliest = talker.speak(characters, states, 0, temperature=1.0, top_p=0.0).codes
+        codes, durations, shares = talker.speak(characters, states, 0)
+        assert torch.equal(shares.argmax(-1), codes)
+        assert torch.equal(codes[:, 0], likeliest[:, 0]) or not sharp
+        encoded, _ = talker.encode(characters[None], states[None], torch.tensor([0]))
+        x, mask = talker.frames(encoded, durations[None], torch.tensor([0]))
+        told = torch.cat([talker.said.weight[-1:], shares[:-1, 0] @ talker.said.weight[:-1]])
+        talker.said = nn.Embedding.from_pretrained(torch.zeros_like(talker.said.weight))  # it is in x already
+        base = talker.code_logits(x + told, mask, codes[None])[0]
+        assert torch.allclose(base[0].softmax(-1), shares[:, 0], atol=1e-4)
 
 
 def test_a_walk_alone_or_batched_the_same():
