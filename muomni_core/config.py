@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from muomni_core.errors import CheckpointError
 
 LARGEST, LONGEST = 1_000_000, 1_000  # of a number and a list in a configuration that comes out of a file
+LATER = {"later": True}  # metadata of a field that headers of format 1 may lack: its default is what there was before
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class TalkerConfig:
     dropout: float = 0.1
     n_codebooks: int = 2
     codebook_size: int = 1024
+    walk: int = field(default=0, metadata=LATER)  # frames a step, each told what was said before; 0: all at once
 
 
 @dataclass(frozen=True)
@@ -194,13 +196,13 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type, values: dict[str, Any]) -> Any:
-    """The inverse of to_dict; an unknown, missing or mistyped key is refused by name.
+    """The inverse of to_dict; an unknown, missing or mistyped key is refused by name, but for fields that came LATER.
 
     Raises CheckpointError.
     """
     known = {f.name: f for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - set(known))
-    missing = sorted(set(known) - set(values))
+    missing = sorted(name for name in known if name not in values and not known[name].metadata.get("later"))
     if unknown or missing:
         raise CheckpointError(f"{kind.__name__}: unknown keys {unknown}, missing keys {missing}")
     types = get_type_hints(kind)

@@ -8,7 +8,18 @@ import json
 import pytest
 import torch
 
-from muomni_core.config import BASE, PRESETS, TINY, CodecConfig, MelConfig, OmniConfig, VisionConfig, from_dict, to_dict
+from muomni_core.config import (
+    BASE,
+    PRESETS,
+    TINY,
+    CodecConfig,
+    MelConfig,
+    OmniConfig,
+    TalkerConfig,
+    VisionConfig,
+    from_dict,
+    to_dict,
+)
 from muomni_core.errors import CheckpointError
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.codec import Codec
@@ -90,6 +101,13 @@ def test_unknown_and_missing_keys_are_named():
     nested["mel"]["hopp"] = nested["mel"].pop("hop_length")
     with pytest.raises(CheckpointError, match=r"MelConfig: unknown keys \['hopp'\], missing keys \['hop_length'\]"):
         from_dict(OmniConfig, nested)
+
+
+def test_a_field_that_came_later_may_be_missing():
+    """Weights of version 0.3 and before say nothing of a walk: theirs do not."""
+    plain = to_dict(TINY.talker)
+    del plain["walk"]
+    assert from_dict(TalkerConfig, plain) == TINY.talker and TINY.talker.walk == 0
 
 
 def test_configs_do_not_change():

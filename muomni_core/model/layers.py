@@ -123,8 +123,30 @@ class ConvBlock(nn.Module):
         y = self.norm(x)
         if mask is not None:
             y = y * mask
-        y = F.gelu(self.conv(y.transpose(1, 2)).transpose(1, 2))
-        return x + self.dropout(self.out(y))
+        return x + self._mixed(y)
+
+    def _mixed(self, y: Tensor) -> Tensor:
+        return self.dropout(self.out(F.gelu(self.conv(y.transpose(1, 2)).transpose(1, 2))))
+
+
+class CausalConvBlock(ConvBlock):
+    """A ConvBlock of which each frame sees itself and the kernel_size - 1 before it; padding on the right needs no mask."""
+
+    def __init__(self, width: int, kernel_size: int, dropout: float = 0.0):
+        super().__init__(width, kernel_size, dropout)
+        self.conv = nn.Conv1d(width, width, kernel_size)
+
+    def start(self, x: Tensor) -> Tensor:
+        """What stands before the first frame of x (B, T, C): nothing, (B, kernel_size - 1, C)."""
+        return x.new_zeros(len(x), self.conv.kernel_size[0] - 1, x.shape[2])
+
+    def step(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """The next frames (B, T, C) and what was kept of those before them -> their output, what to keep of them."""
+        y = torch.cat([before, self.norm(x)], dim=1)
+        return x + self._mixed(y), y[:, x.shape[1] :]
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.step(x, self.start(x))[0]
 
 
 def count_parameters(module: nn.Module) -> int:

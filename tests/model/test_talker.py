@@ -16,9 +16,9 @@ from muomni_core.model.talker import MAX_FRAMES_PER_CHARACTER, Talker, sample, t
 CONFIG = dataclasses.replace(MICRO.talker, dropout=0.0)
 
 
-def make(seed: int = 0) -> Talker:
+def make(seed: int = 0, walk: int = 0) -> Talker:
     torch.manual_seed(seed)
-    return Talker(CONFIG).eval()
+    return Talker(dataclasses.replace(CONFIG, walk=walk, frame_depth=2 if walk else CONFIG.frame_depth)).eval()
 
 
 @pytest.fixture
@@ -220,6 +220,93 @@ def test_without_drawing_the_means_are_given(talker):
     assert torch.allclose(rest.softmax(-1)[0], said.shares[:, 1], atol=1e-6)
     drawn = talker.speak(characters, states, voice=0, temperature=1.0, generator=torch.Generator().manual_seed(1))
     assert torch.equal(drawn.shares, torch.nn.functional.one_hot(drawn.codes, CONFIG.codebook_size).float())
+
+
+# --- a walk: so many frames at once, each told what was said before (trap 5)
+
+WALKS = (1, 3)
+
+
+def teacher_forced(talker: Talker, batch: Batch, codes: Tensor) -> list[Tensor]:
+    return talker.code_logits(*laid_out(talker, batch), codes)
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_in_a_walk_logits_follow_from_codes_said_before(walk):
+    talker, batch = make(walk=walk), Batch()
+    base, rest = teacher_forced(talker, batch, batch.codes)
+    n_frames = int(batch.totals[0])
+    for place in range(n_frames):
+        other = batch.codes.clone()
+        other[0, place, 0] = (other[0, place, 0] + 7) % 64
+        base_then, rest_then = teacher_forced(talker, batch, other)
+        changed = (base_then[0] - base[0]).abs().amax(1) > 1e-5
+        assert not changed[: place + walk].any()  # not its own, nor what is said at once with it
+        assert changed[place + walk : min(n_frames, place + walk + CONFIG.kernel_size)].all()
+        assert not torch.allclose(rest_then[0, place], rest[0, place], atol=1e-4)  # the residual still sees its base
+        assert torch.equal(base_then[1:], base[1:])
+    other = batch.codes.clone()
+    other[..., 1] = (other[..., 1] + 7) % 64
+    assert all(torch.equal(a, b) for a, b in zip(teacher_forced(talker, batch, other), (base, rest), strict=True))
+
+
+@pytest.mark.parametrize("walk", [*WALKS, 1000])
+@pytest.mark.parametrize("top_p", [0.0, 1.0])
+def test_walking_draws_what_the_full_forward_says_of_its_own_codes(walk, top_p):
+    talker = make(walk=walk)
+    characters, states = sentence(12, 3)
+    talker.duration_out.bias.fill_(1.5)
+    rng, again, voices = torch.Generator().manual_seed(1), torch.Generator().manual_seed(1), torch.tensor([1])
+    codes, durations, shares = talker.speak(characters, states, 1, temperature=1.0, top_p=top_p, generator=rng)
+    assert len(codes) == int(durations.sum()) > 2 * CONFIG.kernel_size
+    assert torch.equal(shares, nn.functional.one_hot(codes, CONFIG.codebook_size).float())
+    encoded, _ = talker.encode(characters[None], states[None], voices)
+    base, rest = talker.code_logits(*talker.frames(encoded, durations[None], voices), codes[None])
+    for said, logits in zip(codes[:, 0].split(walk), base[0].split(walk), strict=True):
+        assert torch.equal(sample(logits, 1.0, top_p, again), said)
+    assert torch.equal(sample(rest[0], 1.0, top_p, again), codes[:, 1])
+
+
+def test_without_drawing_a_walk_is_told_the_means():
+    """Of sharp logits the mean is the likeliest code; of others it is not, and that is what later frames are told."""
+    characters, states = sentence(12, 3)
+    for sharp in (False, True):
+        talker = make(walk=1)
+        talker.base_head.weight.mul_(1e4 if sharp else 1.0)
+        likeliest = talker.speak(characters, states, 0, temperature=1.0, top_p=0.0).codes
+        codes, durations, shares = talker.speak(characters, states, 0)
+        assert torch.equal(shares.argmax(-1), codes)
+        assert torch.equal(codes[:, 0], likeliest[:, 0]) or not sharp
+        encoded, _ = talker.encode(characters[None], states[None], torch.tensor([0]))
+        x, mask = talker.frames(encoded, durations[None], torch.tensor([0]))
+        told = torch.cat([talker.said.weight[-1:], shares[:-1, 0] @ talker.said.weight[:-1]])
+        talker.said = nn.Embedding.from_pretrained(torch.zeros_like(talker.said.weight))  # it is in x already
+        base = talker.code_logits(x + told, mask, codes[None])[0]
+        assert torch.allclose(base[0].softmax(-1), shares[:, 0], atol=1e-4)
+
+
+def test_a_walk_alone_or_batched_the_same():
+    talker, batch = make(walk=2), Batch()
+    together = teacher_forced(talker, batch, batch.codes)
+    for row in range(3):
+        n, f, one = int(batch.lengths[row]), int(batch.totals[row]), slice(row, row + 1)
+        alone, _ = talker.encode(batch.characters[one, :n], batch.states[one, :n], batch.voices[one])
+        frames = talker.frames(alone, batch.durations[one, :n], batch.voices[one])
+        for a, b in zip(talker.code_logits(*frames, batch.codes[one, :f]), together, strict=True):
+            assert torch.allclose(a[0], b[row, :f], atol=1e-5)
+
+
+def test_a_walk_keeps_no_more_of_what_was_than_its_blocks_reach():
+    """What stands further back than all of them together changes nothing; no cache grows."""
+    block = make(walk=1).frame_blocks[0]
+    x = torch.randn(1, 40, CONFIG.width)
+    kept = block.start(x)
+    parts = []
+    for part in x.split([1, 5, 30, 4], dim=1):
+        said, kept = block.step(part, kept)
+        parts.append(said)
+        assert kept.shape == (1, CONFIG.kernel_size - 1, CONFIG.width)
+    assert torch.allclose(torch.cat(parts, dim=1), block(x), atol=1e-6)
 
 
 # --- durations
