@@ -189,14 +189,16 @@ class Codec(nn.Module):
 
     def embed(self, codes: Tensor) -> Tensor:
         """codes (B, F, Q) -> sum of their entries (B, F, latent_width); codes of the first books alone will do."""
-        books = self._books(codes, codes.shape[2:])
+        books = self._books(codes)
         if codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= self.config.codebook_size):
             raise ShapeError(f"codec: codes must lie in 0..{self.config.codebook_size - 1}")
         return torch.stack([book.entries[codes[..., q]] for q, book in enumerate(books)]).sum(0)
 
-    def _books(self, given: Tensor, sizes: torch.Size, *more: int) -> list[Codebook]:
+    def _books(self, given: Tensor, *more: int) -> list[Codebook]:
         """The books that (B, F, Q, ...) is of. Raises ShapeError for more than there are, or none."""
-        n_books = sizes[0] if sizes and 1 <= sizes[0] <= len(self.codebooks) else len(self.codebooks)
+        n_books = given.shape[2] if given.dim() > 2 else 0
+        if not 1 <= n_books <= len(self.codebooks):
+            n_books = len(self.codebooks)
         check_shape("codec", given, ("B", "F", n_books, *more))
         books: Any = self.codebooks
         return list(books)[:n_books]
@@ -214,7 +216,7 @@ class Codec(nn.Module):
 
         Where one code of each book has all the share, the same as `decode`; likewise of the first books alone.
         """
-        books = self._books(shares, shares.shape[2:], self.config.codebook_size)
+        books = self._books(shares, self.config.codebook_size)
         return self._mel(torch.stack([shares[:, :, q] @ book.entries for q, book in enumerate(books)]).sum(0))
 
     def _mel(self, latent: Tensor) -> Tensor:

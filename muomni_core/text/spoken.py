@@ -120,7 +120,9 @@ def spoken(text: str, alphabet: str = ALPHABET) -> Spoken:
 _LETTERS = dict(
     zip(
         "bcdefghjklmnopqrstuvwxyz",
-        "bee see dee ee eff gee aitch jay kay ell em en oh pea queue are ess tea you vee double_you ex why zee".split(),
+        "bee,see,dee,ee,eff,gee,aitch,jay,kay,ell,em,en,oh,pea,queue,are,ess,tea,you,vee,double you,ex,why,zee".split(
+            ","
+        ),
         strict=True,
     )
 )
@@ -133,7 +135,7 @@ def name_letters(text: str) -> str:
 
     An "a" is one only beside another, as in "nine a m"; an "i" sounds like its name.
     """
-    return _LETTER.sub(lambda m: _LETTERS[m[1]].replace("_", " "), _SPELLED_A.sub("ay", text))
+    return _LETTER.sub(lambda m: _LETTERS[m[1]], _SPELLED_A.sub("ay", text))
 
 
 def ctc_text(text: str) -> str:

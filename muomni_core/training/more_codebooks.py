@@ -26,9 +26,9 @@ from muomni_core.data.features import SpeechSet
 from muomni_core.errors import CheckpointError, DataError, MuOmniError
 from muomni_core.model.build import load_components
 from muomni_core.model.codec import TRAINING_ONLY, Codec
+from muomni_core.model.omni import search_path
 from muomni_core.training.recipe import load_recipe
 from muomni_core.training.run import find_root
-from muomni_core.weights import SHIPPED
 
 N_CLIPS, N_FRAMES, N_ROUNDS = 1500, 60_000, 25
 
@@ -37,7 +37,10 @@ N_CLIPS, N_FRAMES, N_ROUNDS = 1500, 60_000, 25
 def grow(codec: Codec, n_codebooks: int, latents: Tensor) -> Codec:
     """The codec with `n_codebooks` books; latents (N, latent_width) of speech say what is left to be quantised."""
     grown = Codec(dataclasses.replace(codec.config, n_codebooks=n_codebooks))
-    grown.load_state_dict(codec.state_dict(), strict=False)
+    grown.encoder.load_state_dict(codec.encoder.state_dict())
+    grown.decoder.load_state_dict(codec.decoder.state_dict())
+    for book, old in zip(grown.codebooks, codec.codebooks, strict=False):
+        book.load_state_dict(old.state_dict())
     residual = latents
     for number, book in enumerate(grown.codebooks):
         if number >= len(codec.codebooks):
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _grow_files(data: Path | None, n_codebooks: int, out: Path, weights: Path | None) -> None:
-    folders = [folder for folder in (weights, SHIPPED) if folder is not None]
+    folders = search_path(weights)
     path = find_file(folders, "codec.safetensors")
     if path is None:
         raise CheckpointError("no codec.safetensors: train it first, muomni train --stage codec")

@@ -12,6 +12,7 @@ from muomni_core.config import MICRO, CodecConfig
 from muomni_core.errors import ShapeError
 from muomni_core.evaluation.metrics import codebook_usage
 from muomni_core.model.codec import Codebook, Codec, codec_loss
+from muomni_core.training.more_codebooks import grow
 
 CONFIG = MICRO.codec
 
@@ -108,6 +109,22 @@ def test_each_further_book_mends_what_is_there():
     assert errors[0] > errors[1] > errors[2]
     with pytest.raises(ShapeError, match=r"codec: expected shape \(B, F, 4\), got \(1, 8, 5\)"):
         model.decode(torch.zeros(1, 8, 5, dtype=torch.long))
+
+
+def test_a_codec_grows_by_books_and_changes_nothing_else():
+    torch.manual_seed(0)
+    model = codec()
+    train(model, 40)
+    mel = mels(8, 64)
+    model.eval()
+    grown = grow(model, 4, model._latent(mel, None).flatten(0, 1))
+    codes = grown.encode(mel)
+    assert codes.shape[2] == 4 and torch.equal(codes[..., :2], model.encode(mel))
+    assert torch.equal(grown.decode(codes[..., :2]), model.decode(codes[..., :2]))
+    with torch.no_grad():
+        latent = grown._latent(mel, None)
+        left = [float((latent - grown.embed(codes[..., :n])).square().mean()) for n in (2, 3, 4)]
+    assert left[0] > left[1] > left[2]
 
 
 # --- independence

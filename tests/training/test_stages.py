@@ -192,6 +192,11 @@ def test_another_codebook_size_is_refused(micro_weights: Path) -> None:
         build("talker", micro_weights, model__codebook_size="32")
 
 
+def test_more_codebooks_than_the_codec_has_are_refused(micro_weights: Path) -> None:
+    with pytest.raises(DataError, match="the codec has 2 codebooks, the talker 3"):
+        build("talker", micro_weights, model__n_codebooks="3")
+
+
 def test_voices_that_are_not_there_are_refused(micro_weights: Path) -> None:
     with pytest.raises(DataError, match=r"no voice 'tom' \(data.voices\); model.voices are: low, high"):
         build("talker", micro_weights, data__voices='{ smoke_low = "tom" }')
