@@ -108,6 +108,7 @@ def command(
     top_p: o.TopP = 1.0,
     seed: o.Seed = 0,
     no_repeat: o.NoRepeat = 4,
+    candidates: o.Candidates = 16,
     weights: o.Weights = None,
     device: o.Device = o.DeviceName.auto,
     threads: o.Threads = None,
@@ -126,6 +127,7 @@ def command(
         "top_p": top_p,
         "seed": seed,
         "no_repeat": no_repeat,
+        "candidates": candidates,
         "transcript": not no_transcript,
     }
     speech: dict[str, Any] = {"voice": voice, "vocoder": vocoder and vocoder.value, "speed": speed, "seed": seed}

@@ -155,6 +155,17 @@ NoRepeat = Annotated[
         help="No run of N tokens is said twice; 0 allows all.",
     ),
 ]
+Candidates = Annotated[
+    int,
+    typer.Option(
+        "--candidates",
+        metavar="N",
+        min=1,
+        max=256,
+        rich_help_panel="Generation",
+        help="Answers about a picture of which the one that fits it best is given; 1 gives the likeliest, word by word.",
+    ),
+]
 Stage = Annotated[
     StageName,
     typer.Option(

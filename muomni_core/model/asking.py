@@ -17,6 +17,7 @@ from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.errors import InputError
 from muomni_core.model.attention import answer_attention
 from muomni_core.model.cache import KVCache
+from muomni_core.model.choosing import agreed, draw_answers, loops
 from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.hearing import Listener
 from muomni_core.model.vision import picture_tokens
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 MAX_QUESTION_SECONDS = 30
 SHORTEST_ANSWER = 32  # tokens that a question must leave room for
+CANDIDATES = 16  # answers about a picture of which one is chosen
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class Turn:
     Attributes:
         embeddings: (1, T, 256).
         picture_places: for each picture the positions of its frames in T.
+        seen: what the eye makes of each picture, unit vectors (pictures, 128).
         heard: whether a sound is in it.
     """
 
     embeddings: Tensor
     picture_places: list[slice]
+    seen: Tensor
     heard: bool = False
 
 
@@ -95,7 +99,8 @@ class Asker:
             raise InputError("the question is empty; ask something")
         if question is None and not images and audio is None:
             raise InputError("nothing is asked: give a question, an image or a recording")
-        pictures = [self.picture_frames(one)[0] for one in images]
+        looks = [self._look(one) for one in images]
+        pictures = [frames[0] for frames, _ in looks]
         sounds = []
         if audio is not None:
             wave = read_sound(audio, max_seconds=MAX_QUESTION_SECONDS)
@@ -122,16 +127,22 @@ class Asker:
             torch.cat(pictures) if pictures else None,
             torch.cat(sounds) if sounds else None,
         )
-        return Turn(embeddings, _places(ids, [len(p) for p in pictures]), bool(sounds))
+        seen = torch.cat([vector for _, vector in looks]) if looks else embeddings.new_zeros(0, 0)
+        return Turn(embeddings, _places(ids, [len(p) for p in pictures]), seen, bool(sounds))
 
-    @torch.no_grad()
     def picture_frames(self, image: ImageSource) -> Tensor:
         """What the Thinker is given of a picture, before the projector: (1, 1 + grid * grid, 128)."""
+        return self._look(image)[0]
+
+    @torch.no_grad()
+    def _look(self, image: ImageSource) -> tuple[Tensor, Tensor]:
+        """A picture's frames (1, 1 + grid * grid, 128), and its place beside texts, a unit vector (1, 128)."""
         from muomni_core.vision.image import image_tensor
 
         pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self._device)
-        tokens = self._component("vision", "vision").encoder(pixels)
-        return picture_tokens(tokens, self.config.projector.picture_grid)
+        eye = self._component("vision", "vision")
+        tokens = eye.encoder(pixels)
+        return picture_tokens(tokens, self.config.projector.picture_grid), eye.image_embedding(eye.pool(tokens))
 
     # -- what is answered --------------------------------------------------------------------------------------
 
@@ -144,6 +155,8 @@ class Asker:
         top_p: float = 1.0,
         seed: int = 0,
         no_repeat: int = 4,
+        candidates: int = CANDIDATES,
+        seen: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> Iterator[int]:
         """Token ids of the answer to a prompt (1, T, 256); a warning is logged where a bound ends it.
@@ -152,27 +165,59 @@ class Asker:
             temperature: 0 takes the likeliest each time; above, `seed` repeats an answer.
             top_p: chosen among the likeliest that together have this probability.
             no_repeat: no run of so many tokens is said twice; 0 allows all.
+            candidates: answers among which the one that agrees with the others and the eye is chosen, where there is
+                one picture and the temperature is 0; 1 takes the likeliest.
+            seen: the pictures asked about, (pictures, 128).
             cache: what came before the prompt.
         """
         past = cache.length if cache is not None else 0
         room = self.context - past - embeddings.shape[1]
         n_tokens, bound = 0, min(max_tokens, room)
-        for token in generate(
-            self.thinker,
-            embeddings,
-            self.tokenizer.end_id,
-            max_tokens=bound,
-            temperature=temperature,
-            top_p=top_p,
-            generator=torch.Generator(self._device).manual_seed(seed),
-            no_repeat=no_repeat,
-            cache=cache,
-        ):
+        generator = torch.Generator(self._device).manual_seed(seed)
+        if candidates > 1 and temperature <= 0 and seen is not None and len(seen) == 1:
+            answer = self._chosen(embeddings, seen, candidates, bound, generator, no_repeat, cache)
+        else:
+            answer = generate(
+                self.thinker,
+                embeddings,
+                self.tokenizer.end_id,
+                max_tokens=bound,
+                temperature=temperature,
+                top_p=top_p,
+                generator=generator,
+                no_repeat=no_repeat,
+                cache=cache,
+            )
+        for token in answer:
             n_tokens += 1
             yield token
         if n_tokens == bound:
             why = "--max-tokens" if bound == max_tokens else f"the context of {self.context} is full"
             log.warning("the answer was cut off after %d tokens (%s)", bound, why)
+
+    @torch.no_grad()
+    def _chosen(
+        self,
+        embeddings: Tensor,
+        seen: Tensor,
+        candidates: int,
+        max_tokens: int,
+        generator: torch.Generator,
+        no_repeat: int,
+        cache: KVCache | None,
+    ) -> Iterator[int]:
+        """As `generate`, the answer of several that agrees best with the others and with the eye."""
+        thinker, end_id = self.thinker, self.tokenizer.end_id
+        kept = thinker.new_cache(1, embeddings.shape[1]) if cache is None else cache
+        answers = draw_answers(
+            thinker, embeddings, end_id, count=candidates, max_tokens=max_tokens, generator=generator, cache=kept
+        )
+        answers = [answer for answer in answers if not loops(answer, no_repeat)] or answers[:1]
+        texts = self._component("vision", "vision").embed_texts(answers)
+        chosen = answers[agreed(answers, texts @ seen[0])]
+        if cache is not None and len(chosen) > 1:
+            thinker(thinker.embed(torch.tensor([chosen[:-1]], device=self._device)), cache=cache)
+        yield from chosen
 
     def text(self, tokens: Iterator[int]) -> Iterator[str]:
         """The answer's text as its tokens come, in whole characters."""

@@ -16,7 +16,7 @@ from muomni_core.errors import CheckpointError, one_line
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.codec import Codec
 from muomni_core.model.talker import Talker
-from muomni_core.model.thinker import Projector, Thinker
+from muomni_core.model.thinker import Projector, Thinker, VisionProjector
 from muomni_core.model.vision import VisionModel
 from muomni_core.model.vocoder import NeuralVocoder
 
@@ -25,7 +25,7 @@ BUILDERS: dict[str, Any] = {
     "audio": AudioEncoder,
     "vision": VisionModel,
     "thinker": Thinker,
-    "vision_projector": lambda c: Projector(configs.VisionConfig.out_width, c, "vision_projector"),
+    "vision_projector": lambda c: VisionProjector(configs.VisionConfig.out_width, c),
     "audio_projector": lambda c: Projector(configs.AudioConfig.out_width, c, "audio_projector"),
     "talker": Talker,
     "vocoder": NeuralVocoder,

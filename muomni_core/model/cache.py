@@ -17,6 +17,16 @@ class KVCache:
         self.length = 0
         self.room = room
 
+    def copied(self, batch: int, room: int) -> KVCache:
+        """The same with other room, for `batch` rows that go on from this one row."""
+        n_layers, _, n_kv_heads, _, head_width = self.keys.shape
+        copy = KVCache(n_layers, batch, n_kv_heads, room, head_width, like=self.keys)
+        copy.length, filled = self.length, self.length
+        copy.keys[..., :filled, :] = self.keys[..., :filled, :]
+        copy.values[..., :filled, :] = self.values[..., :filled, :]
+        copy.padding[:, :filled] = self.padding[:, :filled]
+        return copy
+
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Writes k, v (B, n_kv_heads, T, D) behind what is there; returns all of this layer so far."""
         end = self.length + k.shape[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ class Conversation:
 
         def tokens() -> Iterator[int]:
             unread = torch.cat([t.embeddings for t in self._turns], dim=1)[:, cache.length :]
-            for token in self._asker.tokens(unread, max_tokens=max_tokens, cache=cache, **options):
+            for token in self._asker.tokens(unread, max_tokens=max_tokens, seen=turn.seen, cache=cache, **options):
                 said.append(token)
                 yield token
 
@@ -90,7 +91,7 @@ class Conversation:
     def _with_answer(self, turn: Turn, said: list[int]) -> Turn:
         ids = torch.tensor([[*said, self._asker.tokenizer.end_id]], device=turn.embeddings.device)
         whole: Tensor = torch.cat([turn.embeddings, self._asker.thinker.embed(ids)], dim=1)
-        return Turn(whole, turn.picture_places, turn.heard)
+        return dataclasses.replace(turn, embeddings=whole)
 
     def _make_room(self, wanted: int) -> None:
         """Forgets the oldest turns until `wanted` positions are free, or nothing is left to forget."""

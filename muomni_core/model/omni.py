@@ -19,7 +19,7 @@ from muomni_core.audio.mel import log_mel, pad_to_hop
 from muomni_core.audio.vocoder import scale_down
 from muomni_core.checkpoint import Header, check_parents, find_file, is_export, read_header, weights_folder
 from muomni_core.errors import CheckpointError, InputError, check_shape
-from muomni_core.model.asking import Asker
+from muomni_core.model.asking import CANDIDATES, Asker
 from muomni_core.model.build import CONFIGS, load_components
 from muomni_core.model.conversation import Conversation
 from muomni_core.model.hearing import LETTERS, Heard, Listener
@@ -133,6 +133,7 @@ class MuOmni:
         top_p: float = 1.0,
         seed: int = 0,
         no_repeat: int = 4,
+        candidates: int = CANDIDATES,
         transcript: bool = True,
     ) -> Iterator[str]:
         """As `ask`, piece by piece while it is thought of.
@@ -142,11 +143,14 @@ class MuOmni:
             temperature: 0 takes the likeliest word each time; above, `seed` repeats an answer.
             top_p: words are chosen among the likeliest that together have this probability.
             no_repeat: no run of so many tokens is said twice; 0 allows all.
+            candidates: answers about a picture of which one is chosen, at temperature 0 (`muomni_core.model.choosing`).
+                With 1 an answer comes word by word.
             transcript: whether the ear's own transcript goes beside the frames of a recording.
         """
         options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
+        options |= {"no_repeat": no_repeat, "candidates": candidates}
         turn = self._asker.turn(question, image, audio, transcript=transcript)
-        return self._asker.text(self._asker.tokens(turn.embeddings, no_repeat=no_repeat, **options))
+        return self._asker.text(self._asker.tokens(turn.embeddings, seen=turn.seen, **options))
 
     def conversation(self) -> Conversation:
         """A new conversation: its `ask` and `ask_stream` take what this one's do, and remember."""
@@ -309,10 +313,7 @@ class MuOmni:
         else:
             if not (text or "").strip():
                 raise InputError("the text is empty; give some words")
-            ids = self.tokenizer.encode(text)[: model.config.text_context]
-            vector = model.text_embedding(
-                torch.tensor([ids], device=self.device), torch.tensor([len(ids)], device=self.device)
-            )
+            vector = model.embed_texts([self.tokenizer.encode(text)])
         return vector[0].cpu().numpy()
 
 

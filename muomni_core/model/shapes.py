@@ -13,7 +13,7 @@ from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.codec import Codec
 from muomni_core.model.layers import count_parameters
 from muomni_core.model.talker import Talker
-from muomni_core.model.thinker import Projector, Thinker
+from muomni_core.model.thinker import Projector, Thinker, VisionProjector
 from muomni_core.model.vision import VisionModel, picture_tokens
 from muomni_core.model.vocoder import NeuralVocoder
 
@@ -53,7 +53,7 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
         frames, _ = audio(mel)
         note("audio_encoder", mel, frames, audio)
 
-        vision_projector = Projector(config.vision.out_width, config.projector, "vision_projector")
+        vision_projector = VisionProjector(config.vision.out_width, config.projector)
         audio_projector = Projector(config.audio.out_width, config.projector, "audio_projector")
         seen, heard = vision_projector(patches), audio_projector(frames)
         note("vision_projector", patches, seen, vision_projector)

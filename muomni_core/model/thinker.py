@@ -206,3 +206,21 @@ class Projector(nn.Module):
         if frames.shape[-1] != self.in_width:
             raise ShapeError(f"{self.component}: expected shape (..., {self.in_width}), got {tuple(frames.shape)}")
         return self.out_norm(self.down(F.gelu(self.up(self.norm(frames)))))
+
+
+class VisionProjector(Projector):
+    """The frames of whole pictures, CLS and cells row by row, to which their places in the picture may be added.
+
+    An eye that learned from mirrored photographs says little of left and right.
+    """
+
+    def __init__(self, in_width: int, config: ProjectorConfig):
+        super().__init__(in_width, config, "vision_projector")
+        n_frames = 1 + config.picture_grid**2
+        self.positions = nn.Parameter(torch.zeros(n_frames, config.out_width)) if config.picture_positions else None
+
+    def forward(self, frames: Tensor) -> Tensor:
+        projected = super().forward(frames)
+        if self.positions is None:
+            return projected
+        return (projected.reshape(-1, *self.positions.shape) + self.positions).view_as(projected)

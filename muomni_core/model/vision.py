@@ -4,11 +4,13 @@ that it is trained against and that `embed(text=)` uses (CLIP, Radford 2021)."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from muomni_core.config import VisionConfig
 from muomni_core.errors import ShapeError, check_shape
@@ -157,16 +159,28 @@ class VisionModel(nn.Module):
         """ids (B, L), lengths (B,) -> unit vectors (B, 128)."""
         return F.normalize(self.text_out(self.text_tower(ids, lengths)), dim=-1)
 
+    def embed_texts(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Token ids of N texts, of which `text_context` are read -> unit vectors (N, 128)."""
+        ids = [torch.tensor(row[: self.config.text_context], dtype=torch.long) for row in rows]
+        lengths = torch.tensor([len(row) for row in ids])
+        device = self.text_out.weight.device
+        return self.text_embedding(pad_sequence(ids, batch_first=True).to(device), lengths.to(device))
+
     def scale(self) -> Tensor:
         return self.log_scale.clamp(max=math.log(100)).exp()
 
 
 def picture_tokens(tokens: Tensor, grid: int) -> Tensor:
-    """Encoder output (B, 1 + N, 128) of a square picture -> CLS and pooled patches, (B, 1 + grid * grid, 128)."""
+    """Encoder output (B, 1 + N, 128) of a square picture -> CLS and pooled patches, (B, 1 + grid * grid, 128).
+
+    A grid of 0 leaves CLS alone.
+    """
     batch, n_tokens, width = tokens.shape
     side = math.isqrt(n_tokens - 1)
     if side * side != n_tokens - 1:
         raise ShapeError(f"vision_encoder: expected 1 + a square number of tokens, got {n_tokens}")
+    if not grid:
+        return tokens[:, :1]
     patches = tokens[:, 1:].transpose(1, 2).reshape(batch, width, side, side)
     pooled = F.adaptive_avg_pool2d(patches, grid).flatten(2).transpose(1, 2)
     return torch.cat([tokens[:, :1], pooled], dim=1)

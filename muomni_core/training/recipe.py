@@ -121,6 +121,16 @@ def _replace(kind: Any, values: dict[str, Any], where: str) -> Any:
     return dataclasses.replace(kind, **plain)
 
 
+def _with_options(omni: configs.OmniConfig, stage: str, values: dict[str, Any], where: str) -> configs.OmniConfig:
+    """The model with the options of a stage's component; stage omni has the projectors' beside the Thinker's."""
+    if stage != "omni":
+        return dataclasses.replace(omni, **{stage: _replace(getattr(omni, stage), values, where)})
+    names = {f.name for f in dataclasses.fields(omni.projector)}
+    projector = _replace(omni.projector, {k: v for k, v in values.items() if k in names}, where)
+    thinker = _replace(omni.thinker, {k: v for k, v in values.items() if k not in names}, where)
+    return dataclasses.replace(omni, thinker=thinker, projector=projector)
+
+
 def shared_out(train: TrainConfig, n_processes: int, before: dict[str, Any] | None = None) -> TrainConfig:
     """The same rows a step in as many micro-batches as so many processes can share.
 
@@ -179,8 +189,7 @@ def load_recipe(recipe: str | Path, stage: str, overrides: dict[str, str] | None
     if preset not in configs.PRESETS:
         raise DataError(f"{path}: no preset {preset!r}; there are: {', '.join(configs.PRESETS)}")
     omni = configs.PRESETS[preset]
-    component = "thinker" if stage == "omni" else stage
-    changed = _replace(getattr(omni, component), sections["model"], f"{path}: [model]")
+    model = _with_options(omni, stage, sections["model"], f"{path}: [model]")
     train = _replace(defaults, sections["train"], f"{path}: [train]")
     for name in ("steps", "batch", "accumulate", "validate_every", "save_every", "log_every"):
         if getattr(train, name) < 1:
@@ -189,7 +198,7 @@ def load_recipe(recipe: str | Path, stage: str, overrides: dict[str, str] | None
     return Recipe(
         stage=stage,
         name=f"{path.parent.name}/{path.stem}",
-        model=dataclasses.replace(omni, **{component: changed}),
+        model=model,
         data=sections["data"],
         train=train,
         makes_data=makes_data,

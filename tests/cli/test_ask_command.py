@@ -160,8 +160,23 @@ def test_too_much_text_is_refused(no_model: None) -> None:
 
 
 def test_generation_flags_reach_the_model(omni: FakeOmni) -> None:
-    run("ask", "hi", "--temperature", "0.7", "--top-p", "0.9", "--seed", "3", "--max-tokens", "9", "--no-repeat", "2")
-    wanted = {"temperature": 0.7, "top_p": 0.9, "seed": 3, "max_tokens": 9, "no_repeat": 2}
+    run(
+        "ask",
+        "hi",
+        "--temperature",
+        "0.7",
+        "--top-p",
+        "0.9",
+        "--seed",
+        "3",
+        "--max-tokens",
+        "9",
+        "--no-repeat",
+        "2",
+        "--candidates",
+        "5",
+    )
+    wanted = {"temperature": 0.7, "top_p": 0.9, "seed": 3, "max_tokens": 9, "no_repeat": 2, "candidates": 5}
     assert omni.calls[0] | wanted == omni.calls[0]
 
 

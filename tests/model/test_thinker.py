@@ -11,7 +11,7 @@ from torch import Tensor
 
 from muomni_core.config import MICRO, ProjectorConfig, ThinkerConfig
 from muomni_core.errors import ShapeError
-from muomni_core.model.thinker import Experts, Projector, Thinker
+from muomni_core.model.thinker import Experts, Projector, Thinker, VisionProjector
 
 CONFIG = ThinkerConfig(vocab_size=97, width=32, depth=3, n_heads=4, n_kv_heads=2, ffn_width=48, max_positions=64)
 
@@ -299,3 +299,14 @@ def test_projectors_bring_frames_into_the_thinkers_space():
         assert float(out.detach().square().mean().sqrt()) == pytest.approx(0.05, rel=0.05)  # as small as words are
         with pytest.raises(ShapeError, match=rf"{name}: expected shape \(\.\.\., {width}\), got \(2, 5, 7\)"):
             projector(torch.zeros(2, 5, 7))
+
+
+def test_frames_of_pictures_may_have_places():
+    torch.manual_seed(0)
+    plain = VisionProjector(128, ProjectorConfig(hidden=64, picture_grid=2))
+    placed = VisionProjector(128, ProjectorConfig(hidden=64, picture_grid=2, picture_positions=True))
+    placed.load_state_dict({"positions": torch.randn(5, 256)} | plain.state_dict())
+    frames = torch.randn(2 * 5, 128)  # of two pictures, as `fuse` hands them on
+    added = placed(frames) - plain(frames)
+    torch.testing.assert_close(added, placed.positions.repeat(2, 1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(placed(frames.view(2, 5, 128)).flatten(0, 1), placed(frames))

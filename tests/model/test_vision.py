@@ -188,3 +188,8 @@ def test_the_encoder_begins_as_its_stem(model):
     without = model.encoder(images)
     model.encoder.blocks = blocks
     assert torch.allclose(model.encoder(images), without, atol=1e-6)
+
+
+def test_a_grid_of_nothing_leaves_the_whole_picture_alone() -> None:
+    tokens = torch.randn(2, 1 + 49, 8)
+    torch.testing.assert_close(picture_tokens(tokens, 0), tokens[:, :1])

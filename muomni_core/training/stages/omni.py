@@ -38,7 +38,7 @@ from muomni_core.evaluation.answers import key_words, said_share, word_overlap
 from muomni_core.evaluation.metrics import WORD, named, words
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.fusion import fuse, generate
-from muomni_core.model.thinker import Projector, Thinker
+from muomni_core.model.thinker import Projector, Thinker, VisionProjector
 from muomni_core.model.vision import VisionModel
 from muomni_core.training.context import Context
 from muomni_core.training.gradients import to_device
@@ -112,7 +112,7 @@ class OmniModel(nn.Module):
     def __init__(self, recipe):
         super().__init__()
         self.thinker = Thinker(recipe.model.thinker)
-        self.vision_projector = Projector(recipe.model.vision.out_width, recipe.model.projector, "vision_projector")
+        self.vision_projector = VisionProjector(recipe.model.vision.out_width, recipe.model.projector)
         self.audio_projector = Projector(recipe.model.audio.out_width, recipe.model.projector, "audio_projector")
 
 
@@ -142,6 +142,11 @@ class Stage:
             self._gather(context)
         if self.val_pictures is not None:
             self.val_frames = self._picture_frames(self.val_pictures, 1, "val")
+
+    def adapt(self, tensors: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
+        """Weights to begin from; the places in a picture, where these know none, begin as nothing."""
+        positions = self.model.vision_projector.positions
+        return tensors if positions is None else {"vision_projector.positions": positions} | tensors
 
     def _val_texts(self, context: Context) -> list[tuple[str, str, str]]:
         """Questions in words with their answers, (source, question, answer): those of val rows, and everyday ones."""
