@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +22,9 @@ from muomni_core.model.layers import TransformerBlock, length_mask, rotary_angle
 from muomni_core.model.word_times import HeardWord
 from muomni_core.text.tokenizer import VOCAB_SIZE, Tokenizer
 from muomni_core.text.written import CAPITAL, CASES, ENDS, LOWER, MARKS, put
+from muomni_core.weights import SHIPPED
+
+log = logging.getLogger(__name__)
 
 PUNCTUATION = "punctuation.safetensors"  # the file, beside the ear's weights
 FORMAT = 1
@@ -84,15 +90,26 @@ def word_pieces(tokenizer: Tokenizer, words: Sequence[str]) -> list[list[int]]:
     return [ids[:MAX_PIECES] for ids in found]
 
 
-class Writer:
-    """A punctuator in use."""
+class Scribe:
+    """A punctuator in use: writes heard words as people write them."""
 
     def __init__(self, model: Punctuator, tokenizer: Tokenizer):
         self._model, self._tokenizer = model.eval(), tokenizer
 
     @classmethod
-    def load(cls, path: Path, tokenizer: Tokenizer) -> Writer:
-        return cls(load_punctuator(path, tokenizer.fingerprint), tokenizer)
+    def load(cls, path: Path | None, tokenizer: Tokenizer) -> Scribe | None:
+        """None, and a warning, where there is no file, or only the package's, which is for another tokenizer.
+
+        Raises CheckpointError as load_punctuator does.
+        """
+        if path is None:
+            log.warning("there is no %s among the weights: transcripts have neither case nor marks", PUNCTUATION)
+            return None
+        about, tensors = _read(path)
+        if path.parent == SHIPPED and about["tokenizer"] != tokenizer.fingerprint:
+            log.warning("the package's %s is for another tokenizer: transcripts have neither case nor marks", path.name)
+            return None
+        return cls(_built(path, about, tensors, tokenizer.fingerprint), tokenizer)
 
     def written(self, words: Iterable[HeardWord]) -> Iterator[HeardWord]:
         """The words of a whole sound with case and marks, as soon as enough of what follows is known.
@@ -116,7 +133,7 @@ class Writer:
     def _decided(self, words: list[HeardWord], first: int, n: int, begins: bool, *, last: bool) -> list[HeardWord]:
         pieces = word_pieces(self._tokenizer, [word.word for word in words])
         lasts = np.cumsum([len(ids) for ids in pieces]) - 1
-        gaps = [after.start - word.end for word, after in zip(words, words[1:], strict=False)]
+        gaps = [after.start - word.end for word, after in pairwise(words)]
         pauses = torch.tensor([[*map(kind_of_pause, gaps), 0]])
         flat = torch.tensor([[piece for ids in pieces for piece in ids]])
         case, mark = self._model(flat, torch.tensor([flat.shape[1]]), torch.from_numpy(lasts)[None], pauses)
@@ -138,14 +155,13 @@ def save_punctuator(path: Path, model: Punctuator, tokenizer: str) -> None:
     write_atomically(path, save(half, metadata={"muomni_punctuator": json.dumps(about)}))
 
 
-def punctuator_tokenizer(path: Path) -> str:
-    """The fingerprint of the tokenizer that a file's weights were trained with. Raises CheckpointError."""
-    return str(_read(path)[0]["tokenizer"])
-
-
 def load_punctuator(path: Path, tokenizer: str) -> Punctuator:
     """Raises CheckpointError where the file is missing, damaged, of another format or made for another tokenizer."""
     about, tensors = _read(path)
+    return _built(path, about, tensors, tokenizer)
+
+
+def _built(path: Path, about: dict[str, Any], tensors: dict[str, Tensor], tokenizer: str) -> Punctuator:
     if about["tokenizer"] != tokenizer:
         raise CheckpointError(f"{path}: made for the tokenizer {about['tokenizer']}, here is {tokenizer}")
     if fingerprint(tensors) != about["fingerprint"]:
@@ -162,7 +178,7 @@ def load_punctuator(path: Path, tokenizer: str) -> Punctuator:
     return model.eval()
 
 
-def _read(path: Path) -> tuple[dict, dict[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["muomni_punctuator"])

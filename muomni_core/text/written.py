@@ -22,8 +22,9 @@ NONE, COMMA, PERIOD, QUESTION, EXCLAMATION = range(len(MARKS))
 ENDS = (PERIOD, QUESTION, EXCLAMATION)  # marks behind which a sentence begins
 
 _TAIL = re.compile(r"[^A-Za-z0-9%$]*$")
-_BETWEEN = re.compile(r"--|[,;:]")
+_BETWEEN = re.compile(r"--|[,;:)]")
 _SENTENCE = re.compile(r"""["'(]*[A-Z0-9$].*[.!?]["')]*""")
+_FIGURE = re.compile(r"\d")
 _UNEVEN = re.compile(r"[\d$%&@#/+=]|[A-Z]\.")  # what is read one way by itself and may be read another beside others
 
 
@@ -67,8 +68,9 @@ def _line(line: str) -> list[WrittenWord]:
             continue
         found += [WrittenWord(*word, NONE) for word in words]
         # An initial or an abbreviation has a point of its own.
-        own = mark == PERIOD and following and (len(words[-1][0]) == 1 or words[-1][0] not in piece.lower())
-        if not own:
+        last = words[-1][0]
+        short = len(last) == 1 or (last not in piece.lower() and not _FIGURE.search(piece))
+        if not (short and following and "." in piece and mark in (COMMA, PERIOD)):
             found[-1] = found[-1]._replace(mark=mark)
     loud = sum(word.case == UPPER for word in found)
     if not found or 5 * loud > len(found) or any(word.word == "i" and word.case == LOWER for word in found):
@@ -89,7 +91,7 @@ def _mark(piece: str, following: str) -> int:
     if end:
         begins = next((character for character in following if character.isalnum()), "A")
         return COMMA if begins.islower() else end
-    return COMMA if _BETWEEN.search(signs) else NONE
+    return COMMA if _BETWEEN.search(signs) or following.startswith("(") else NONE
 
 
 @lru_cache(maxsize=200_000)

@@ -28,7 +28,7 @@ from muomni_core.errors import DataError, MuOmniError
 from muomni_core.files import check_output
 from muomni_core.model.punctuator import PAUSES, Punctuator, PunctuatorConfig, save_punctuator, word_pieces
 from muomni_core.text.tokenizer import DEFAULT_CHARACTERS, SOURCE_CHARACTERS, Tokenizer, texts_of_row
-from muomni_core.text.written import CASES, COMMA, ENDS, MARKS, NONE, sentence_starts, written_words
+from muomni_core.text.written import COMMA, ENDS, MARKS, sentence_starts, written_words
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ def read_words(data: Path, split: str, share: float = 1.0) -> Words:
                     column.append(value)
     if len(columns[0]) < FEWEST_WORDS:
         raise DataError(f"too few sentences in {data}/text/*-{split}.jsonl.xz: {len(columns[0])} words")
-    word, case, mark, starts = (np.array(column, np.int32) for column in columns)
-    return Words(list(known), word, case, mark, starts.astype(bool))
+    numbers, cases, marks, starts = (np.array(column, np.int32) for column in columns)
+    return Words(list(known), numbers, cases, marks, starts.astype(bool))
 
 
 def _texts(path: Path) -> Iterator[str]:
@@ -141,9 +141,9 @@ class Sampler:
             target[-1] = IGNORED
         pieces = [self._pieces[number] for number in words.word[own]]
         if heard:
-            for place in np.flatnonzero(rng.random(len(pieces)) < rng.choice([0.03, 0.1, 0.2])):
-                wrong = misheard(words.known[words.word[first + place]], rng)
-                pieces[place] = word_pieces(self._tokenizer, [wrong])[0]
+            for which in np.flatnonzero(rng.random(len(pieces)) < rng.choice([0.03, 0.1, 0.2])):
+                wrong = misheard(words.known[words.word[first + which]], rng)
+                pieces[which] = word_pieces(self._tokenizer, [wrong])[0]
         return pieces, kinds, case, target
 
     def _pauses(self, mark: np.ndarray) -> np.ndarray:
@@ -250,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", required=True, type=Path, help="folder that holds text/*-train.jsonl.xz")
     parser.add_argument("--out", required=True, type=Path, help="file to write, such as punctuation.safetensors")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json, where it is not the package's")
-    parser.add_argument("--steps", type=int, default=4_500, metavar="N")
+    parser.add_argument("--steps", type=int, default=3_500, metavar="N")
     parser.add_argument("--share", type=float, default=1.0, metavar="X", help="of the text that is read")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
