@@ -168,9 +168,10 @@ def _built(path: Path, about: dict[str, Any], tensors: dict[str, Tensor], tokeni
         raise CheckpointError(f"{path}: damaged, its contents do not match the fingerprint in its header")
     try:
         config = PunctuatorConfig(**about["config"])
-        expected = config.vocab_size * config.width
-        if tensors["pieces.weight"].numel() != expected:
-            raise ValueError
+        sizes = (*tensors["pieces.weight"].shape, len(tensors["blocks.0.mlp.up.weight"]))
+        n_layers = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
+        if (*sizes, n_layers) != (config.vocab_size, config.width, config.hidden, config.n_layers):
+            raise ValueError  # before a large one is built
         model = Punctuator(config)
         model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError):
