@@ -36,6 +36,7 @@ CARELESS = ("chatterbot_corpus", "nq_open_dev", "taskmaster4_coffee")  # written
 LONGEST = 96  # words of a window
 IGNORED = -100
 FEWEST_WORDS = 2000
+BATCHES = 60  # that are measured
 
 
 class Words(NamedTuple):
@@ -220,13 +221,13 @@ def train(words: Words, tokenizer: Tokenizer, *, steps: int, seed: int = 0, n_wo
 
 @torch.no_grad()
 def measure(
-    model: Punctuator, words: Words, tokenizer: Tokenizer, *, pauses: bool, heard: float = 0.0, batches: int = 60
+    model: Punctuator, words: Words, tokenizer: Tokenizer, *, pauses: bool, heard: float = 0.0
 ) -> dict[str, float]:
     """How windows of whole sentences come out: the share of words whose case is right, and F1 of each mark, in percent."""
     sampler = Sampler(words, tokenizer, seed=1)
     right = n_cased = 0
     table = np.zeros((len(MARKS), len(MARKS)), np.int64)
-    for _ in range(batches):
+    for _ in range(BATCHES):
         batch = sampler.draw(2048, heard=heard, pauses=float(pauses), whole=1.0)
         case, mark = model(*batch[:4])
         cased, marked = batch.case != IGNORED, batch.mark != IGNORED
