@@ -31,6 +31,7 @@ FORMAT = 1
 STEP = 48  # words that are decided at once, and
 CONTEXT = 24  # words before and behind them that are looked at
 PAUSES = (0.05, 0.15, 0.3, 0.5, 0.8)  # seconds: bounds between the kinds of pause; kind 0 is an unknown one
+CAUTION = 0.6  # nats: a sentence cut in two reads worse than two that run together
 MAX_PIECES = 12  # of a word; no English one has more
 
 
@@ -77,6 +78,16 @@ class Punctuator(nn.Module):
             x = block(x, mask, angles)
         words = self.norm(x).gather(1, lasts[..., None].expand(-1, -1, x.shape[2]))
         return self.case(words), self.mark(words)
+
+
+def likeliest_marks(logits: Tensor) -> Tensor:
+    """Logits (..., 5) -> the marks behind words that others follow (...)."""
+    return (logits - CAUTION * torch.isin(torch.arange(len(MARKS)), torch.tensor(ENDS))).argmax(-1)
+
+
+def likeliest_ends(logits: Tensor) -> Tensor:
+    """Logits (..., 5) -> the marks behind last words (...)."""
+    return torch.tensor(ENDS)[logits[..., list(ENDS)].argmax(-1)]
 
 
 def kind_of_pause(seconds: float | None) -> int:
@@ -137,9 +148,9 @@ class Scribe:
         pauses = torch.tensor([[*map(kind_of_pause, gaps), 0]])
         flat = torch.tensor([[piece for ids in pieces for piece in ids]])
         case, mark = self._model(flat, torch.tensor([flat.shape[1]]), torch.from_numpy(lasts)[None], pauses)
-        cases, marks = case[0].argmax(-1).tolist(), mark[0].argmax(-1).tolist()
+        cases, marks = case[0].argmax(-1).tolist(), likeliest_marks(mark[0]).tolist()
         if last:
-            marks[-1] = ENDS[int(mark[0, -1, list(ENDS)].argmax())]
+            marks[-1] = int(likeliest_ends(mark[0, -1]))
         made = []
         for place in range(first, first + n):
             own = CAPITAL if begins and cases[place] == LOWER else cases[place]

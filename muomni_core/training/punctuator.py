@@ -28,7 +28,7 @@ from muomni_core.errors import DataError, MuOmniError
 from muomni_core.files import check_output
 from muomni_core.model.punctuator import PAUSES, Punctuator, PunctuatorConfig, save_punctuator, word_pieces
 from muomni_core.text.tokenizer import DEFAULT_CHARACTERS, SOURCE_CHARACTERS, Tokenizer, texts_of_row
-from muomni_core.text.written import COMMA, ENDS, MARKS, sentence_starts, written_words
+from muomni_core.text.written import COMMA, ENDS, sentence_starts, written_words
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ CARELESS = ("chatterbot_corpus", "nq_open_dev", "taskmaster4_coffee")  # written
 LONGEST = 96  # words of a window
 IGNORED = -100
 FEWEST_WORDS = 2000
-BATCHES = 60  # that are measured
 
 
 class Words(NamedTuple):
@@ -104,7 +103,7 @@ class Sampler:
         self._pieces = word_pieces(tokenizer, words.known)
         self._starts = np.flatnonzero(words.begins)
 
-    def draw(self, n_words: int, *, heard: float = 0.5, pauses: float = 0.65, whole: float = 0.5) -> Windows:
+    def draw(self, n_words: int, *, heard: float = 0.5, pauses: float = 0.75, whole: float = 0.5) -> Windows:
         """Windows that hold some `n_words` words.
 
         Args:
@@ -152,7 +151,7 @@ class Sampler:
         rng = self._rng
         tempo, between = np.exp(rng.normal(0, 0.3)), rng.choice([0.04, 0.12, 0.2, 0.45])
         end, comma = np.isin(mark, ENDS), mark == COMMA
-        there = rng.random(len(mark)) < np.where(end, 0.93, np.where(comma, 0.8, between))
+        there = rng.random(len(mark)) < np.where(end, 0.97, np.where(comma, 0.8, between))
         typical = np.where(end, 0.5, np.where(comma, 0.24, np.where(rng.random(len(mark)) < 0.2, 0.35, 0.11)))
         seconds = np.where(there, tempo * typical * np.exp(rng.normal(0, 0.5, len(mark))), 0.0)
         kinds = 1 + np.searchsorted(PAUSES, seconds, side="right")
@@ -219,31 +218,6 @@ def train(words: Words, tokenizer: Tokenizer, *, steps: int, seed: int = 0, n_wo
     return model.eval()
 
 
-@torch.no_grad()
-def measure(
-    model: Punctuator, words: Words, tokenizer: Tokenizer, *, pauses: bool, heard: float = 0.0
-) -> dict[str, float]:
-    """How windows of whole sentences come out: the share of words whose case is right, and F1 of each mark, in percent."""
-    sampler = Sampler(words, tokenizer, seed=1)
-    right = n_cased = 0
-    table = np.zeros((len(MARKS), len(MARKS)), np.int64)
-    for _ in range(BATCHES):
-        batch = sampler.draw(2048, heard=heard, pauses=float(pauses), whole=1.0)
-        case, mark = model(*batch[:4])
-        cased, marked = batch.case != IGNORED, batch.mark != IGNORED
-        right += int((case.argmax(-1) == batch.case)[cased].sum())
-        n_cased += int(cased.sum())
-        np.add.at(table, (batch.mark[marked].numpy(), mark.argmax(-1)[marked].numpy()), 1)
-    found = {"case": 100 * right / n_cased}
-    for place, name in enumerate(("none", "comma", "period", "question", "exclamation")):
-        found[name] = 200 * float(table[place, place]) / max(1, int(table[place].sum() + table[:, place].sum()))
-    ends = np.isin(np.arange(len(MARKS)), ENDS)
-    found["sentence end"] = (
-        200 * float(table[ends][:, ends].sum()) / max(1, int(table[ends].sum() + table[:, ends].sum()))
-    )
-    return {name: round(value, 1) for name, value in found.items()}
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m muomni_core.training.punctuator", description=__doc__.split("\n")[0]
@@ -257,6 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    from muomni_core.evaluation.punctuation import report
+
     try:
         check_output(chosen.out, chosen.force)
         tokenizer = Tokenizer.load(chosen.tokenizer)
@@ -264,13 +240,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.info("%d words of train text, %d different ones", len(words.word), len(words.known))
         model = train(words, tokenizer, steps=chosen.steps, seed=chosen.seed)
         save_punctuator(chosen.out, model, tokenizer.fingerprint)
-        held_out = read_words(chosen.data, "val", chosen.share)
-        for name, options in {
-            "pauses unknown": {"pauses": False},
-            "with pauses": {"pauses": True},
-            "with pauses, a tenth misheard": {"pauses": True, "heard": 1.0},
-        }.items():
-            print(f"{name}: {json.dumps(measure(model, held_out, tokenizer, **options))}")
+        for line in report(model, read_words(chosen.data, "val", chosen.share), tokenizer):
+            print(line)
     except MuOmniError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from muomni_core.errors import DataError
+from muomni_core.evaluation import punctuation
 from muomni_core.model.punctuator import Scribe, load_punctuator
 from muomni_core.model.word_times import HeardWord
 from muomni_core.text.tokenizer import Tokenizer
@@ -90,7 +91,7 @@ def test_it_learns(words: Words) -> None:
 def test_the_command(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(punctuator, "BATCHES", 2)
+    monkeypatch.setattr(punctuation, "BATCHES", 2)
     target = tmp_path / "p.safetensors"
     arguments = ["--data", str(data), "--out", str(target), "--steps", "2"]
     assert punctuator.main(arguments) == 0
@@ -98,6 +99,10 @@ def test_the_command(
     assert "with pauses" in printed and "question" in printed
     assert isinstance(load_punctuator(target, Tokenizer.load().fingerprint), torch.nn.Module)
     assert target.stat().st_size <= 1_800_000
+    assert punctuation.main(["--data", str(data), "--file", str(target)]) == 0
+    assert capsys.readouterr().out.splitlines() == printed.splitlines()[:-1]
+    assert punctuation.main(["--data", str(data), "--file", str(tmp_path / "none")]) == 1
+    assert "none: no such file" in capsys.readouterr().err
     assert punctuator.main(arguments) == 1 and "exists" in capsys.readouterr().err
     assert punctuator.main(["--data", str(tmp_path), "--out", str(tmp_path / "q")]) == 1
     with pytest.raises(DataError):
