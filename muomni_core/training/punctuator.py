@@ -103,7 +103,7 @@ class Sampler:
         self._pieces = word_pieces(tokenizer, words.known)
         self._starts = np.flatnonzero(words.begins)
 
-    def draw(self, n_words: int, *, heard: float = 0.5, pauses: float = 0.75, whole: float = 0.5) -> Windows:
+    def draw(self, n_words: int, *, heard: float = 0.5, pauses: float = 0.65, whole: float = 0.5) -> Windows:
         """Windows that hold some `n_words` words.
 
         Args:
@@ -151,7 +151,7 @@ class Sampler:
         rng = self._rng
         tempo, between = np.exp(rng.normal(0, 0.3)), rng.choice([0.04, 0.12, 0.2, 0.45])
         end, comma = np.isin(mark, ENDS), mark == COMMA
-        there = rng.random(len(mark)) < np.where(end, 0.97, np.where(comma, 0.8, between))
+        there = rng.random(len(mark)) < np.where(end, 0.93, np.where(comma, 0.8, between))
         typical = np.where(end, 0.5, np.where(comma, 0.24, np.where(rng.random(len(mark)) < 0.2, 0.35, 0.11)))
         seconds = np.where(there, tempo * typical * np.exp(rng.normal(0, 0.5, len(mark))), 0.0)
         kinds = 1 + np.searchsorted(PAUSES, seconds, side="right")
