@@ -183,6 +183,8 @@ def _built(path: Path, about: dict[str, Any], tensors: dict[str, Tensor], tokeni
         n_layers = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
         if (*sizes, n_layers) != (config.vocab_size, config.width, config.hidden, config.n_layers):
             raise ValueError  # before a large one is built
+        if config.n_heads < 1 or config.width % (2 * config.n_heads):
+            raise ValueError  # before it is used
         model = Punctuator(config)
         model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError):

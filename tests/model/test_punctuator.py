@@ -168,8 +168,19 @@ def test_what_does_not_fit_is_refused(model: Punctuator, tmp_path: Path) -> None
     save_file(tensors, path, {"muomni_punctuator": json.dumps(about)})
     refused(path, "format 9")
     fits = punctuator.fingerprint(tensors)
-    for config in ({}, {"width": 15}, {"vocab_size": -3}, {"strange": 1}, {"width": "many"}, {"n_layers": 10**9}, 7):
-        own = about | {"format": 1, "config": config, "fingerprint": fits}
+    for config in (
+        {"width": 15},
+        {"vocab_size": -3},
+        {"strange": 1},
+        {"width": "many"},
+        {"n_layers": 10**9},
+        {"n_heads": 0},
+        7,
+    ):
+        fitting = (
+            {"width": 16, "n_layers": 1, "n_heads": 2, "hidden": 32} | config if isinstance(config, dict) else config
+        )
+        own = about | {"format": 1, "config": fitting, "fingerprint": fits}
         save_file(tensors, path, {"muomni_punctuator": json.dumps(own)})
         refused(path, "not those of its header|not a punctuator")
 
