@@ -34,8 +34,9 @@ def command(
 ) -> None:
     """Put a whole model into one folder: config.json, tokenizer.json and a single model.safetensors.
 
-    The letter model of `transcribe` and the model card go with it. The folder serves as --weights DIR and for
-    MuOmni.load("DIR"), with the same answers, and takes nothing from the package. Every part is checked on the way.
+    What `transcribe` needs beside it (letter model, punctuation) and the model card go with it. The folder serves as
+    --weights DIR and for MuOmni.load("DIR"), with the same answers, and takes nothing from the package. Every part is
+    checked on the way.
     """
     console.begin(verbose, quiet)
     console.prepare_torch(None)

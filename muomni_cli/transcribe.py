@@ -98,13 +98,16 @@ def command(
     rescore: Annotated[
         bool, typer.Option("--rescore", rich_help_panel=HEARING, help="Let the language model choose among them.")
     ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", rich_help_panel=o.OUTPUT, help="Words as they are heard: lower case, no marks.")
+    ] = False,
     weights: o.Weights = None,
     device: o.Device = o.DeviceName.auto,
     threads: o.Threads = None,
     verbose: o.Verbose = 0,
     quiet: o.Quiet = False,
 ) -> None:
-    """Write down what is said in recordings, a line a file: lower-case words, numbers in words.
+    """Write down what is said in recordings, a line a file: sentences as people write them, numbers in words.
 
     With several files, each line begins with the file's name and a tab. A file that fails does not stop the rest.
     JSON is an object a file: file, text, seconds of sound, and the words with their times and how sure the ear is.
@@ -117,7 +120,7 @@ def command(
             raise console.UsageError(
                 "--batch has its files in the file, and writes JSON on stdout: no FILE, --format, -o"
             )
-        _batch(batch, model, rate=rate, beam=beam, rescore=rescore)
+        _batch(batch, model, rate=rate, beam=beam, rescore=rescore, plain=plain)
         return
     if not files:
         raise console.UsageError("missing FILE|DIR; - reads stdin")
@@ -148,7 +151,7 @@ def command(
         console.check_output(out, force)
 
     omni = console.load_model(*model)
-    heard = transcribe_files(omni, sources, rate=rate, beam=beam, rescore=rescore)
+    heard = transcribe_files(omni, sources, rate=rate, beam=beam, rescore=rescore, plain=plain)
     failed = 0
     with _bar(len(sources)) as advance, _written(None if in_folder else out, force) as write:
         for source, found, error in heard:

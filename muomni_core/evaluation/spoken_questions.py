@@ -85,7 +85,7 @@ def measure(omni: MuOmni, settings: Settings, voice: str | None = None) -> Repor
     texts = sorted({question for question, _ in asked})
     with tempfile.TemporaryDirectory() as folder:
         sounds = dict(zip(texts, say_all(texts, found, Path(folder)), strict=True))
-        heard = {text: omni.transcribe(path) for text, path in sounds.items() if path is not None}
+        heard = {text: omni.transcribe(path, plain=True) for text, path in sounds.items() if path is not None}
         for question, image in asked:
             if (path := sounds[question]) is None:
                 continue

@@ -56,7 +56,7 @@ def measure(omni: MuOmni, count: int, seed: int = 0, voice: str | None = None) -
             start = (n_samples + len(pause)) / RATE
             known += [(w.word.lower(), start + w.start, start + w.end) for piece in pieces for w in piece.words]
             n_samples = sum(map(len, sounds))
-        heard = omni.listen((np.concatenate([*sounds, pause]), RATE))
+        heard = omni.listen((np.concatenate([*sounds, pause]), RATE), plain=True)
         off.append(compare(known, [word[:3] for word in heard.words]))
         n_words += len(known)
     errors = np.concatenate(off)

@@ -24,6 +24,7 @@ from muomni_core.text.decoding import Decoding, beam_search, greedy
 from muomni_core.text.ngram import LetterModel
 from muomni_core.text.symbols import BLANK, N_SYMBOLS, decode_symbols
 from muomni_core.text.tokenizer import Tokenizer
+from muomni_core.text.written import MARKS
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,9 @@ class Heard:
 
 
 def confidence(words: list[HeardWord]) -> float:
-    """Mean confidence of words over their letters."""
-    return sum(len(w.word) * w.confidence for w in words) / sum(len(w.word) for w in words)
+    """Mean confidence of words over their letters; marks behind them don't count."""
+    sizes = [max(1, len(word.word.rstrip("".join(MARKS)))) for word in words]
+    return sum(size * word.confidence for size, word in zip(sizes, words, strict=True)) / sum(sizes)
 
 
 class Listener:

@@ -23,6 +23,7 @@ from muomni_core.model.asking import CANDIDATES, Asker
 from muomni_core.model.build import CONFIGS, load_components
 from muomni_core.model.conversation import Conversation
 from muomni_core.model.hearing import LETTERS, Heard, Listener
+from muomni_core.model.punctuator import PUNCTUATION, Scribe
 from muomni_core.model.speaking import Said, Speaker
 from muomni_core.model.thinker import Thinker
 from muomni_core.text.decoding import Decoding
@@ -191,7 +192,7 @@ class MuOmni:
     # -- hearing -----------------------------------------------------------------------------------------------
 
     def transcribe(self, source: SoundSource, **options: Any) -> str:
-        """What is said in a recording of any length: lower-case words, numbers in words; "" if nobody speaks.
+        """What is said in a recording of any length, as people write it, numbers in words; "" if nobody speaks.
 
         Args:
             source: a path, "-", a file, or (array, rate) with float or int16 samples, (N,) or (N, channels).
@@ -201,20 +202,35 @@ class MuOmni:
         """
         return self.listen(source, **options).text
 
-    def listen(self, source: SoundSource, *, beam: int | None = None, rescore: bool = False) -> Heard:
+    def listen(
+        self, source: SoundSource, *, beam: int | None = None, rescore: bool = False, plain: bool = False
+    ) -> Heard:
         """As `transcribe`, with the times of the words, how sure the ear is of each, and the sound's length.
+
+        A word has the mark that stands behind it.
 
         Args:
             beam: texts that are kept while decoding; 1 takes the likeliest symbols; None is the default of `Decoding`.
             rescore: whether the Thinker chooses among a beam's texts.
+            plain: words as the ear writes them: lower case, no marks.
         """
-        return self.listener.hear(iter_sound(source), Decoding.of(beam, rescore))
+        heard = self.listener.hear(iter_sound(source), Decoding.of(beam, rescore))
+        if plain or not heard.words or self._scribe is None:
+            return heard
+        return dataclasses.replace(heard, words=list(self._scribe.written(heard.words)))
 
     @cached_property
     def listener(self) -> Listener:
-        """The ear and how it is used: what `transcribe` and `listen` stand on."""
-        folders = [self._files["audio"].parent, SHIPPED] if "audio" in self._files else [SHIPPED]
-        return Listener(self._component, self.tokenizer, self.device, find_file(folders, LETTERS))
+        """The ear and how it is used: what `transcribe` and `listen` stand on. It hears plain words."""
+        return Listener(self._component, self.tokenizer, self.device, find_file(self._beside_the_ear, LETTERS))
+
+    @cached_property
+    def _scribe(self) -> Scribe | None:
+        return Scribe.load(find_file(self._beside_the_ear, PUNCTUATION), self.tokenizer)
+
+    @property
+    def _beside_the_ear(self) -> list[Path]:
+        return [self._files["audio"].parent, SHIPPED] if "audio" in self._files else [SHIPPED]
 
     # -- speaking ----------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ LINE = 42  # characters, and
 LONGEST = 7.0  # seconds, that can be read with comfort
 SHORTEST = 1.0  # seconds that a line stays, where the next one leaves it the time
 PAUSE = 0.7  # seconds between two words that begin a new line
+SENTENCE_ENDS = (".", "?", "!")  # behind a line that is half full another one begins
 
 
 class Cue(NamedTuple):
@@ -25,7 +26,7 @@ class Cue(NamedTuple):
 
 
 def cues(words: Sequence[HeardWord]) -> list[Cue]:
-    """Words in lines of at most LINE characters and LONGEST seconds, broken at pauses.
+    """Words in lines of at most LINE characters and LONGEST seconds, broken at pauses, and where a sentence ends.
 
     A single word that is longer than that is a line of its own, which leaves after LONGEST seconds.
     """
@@ -37,6 +38,7 @@ def cues(words: Sequence[HeardWord]) -> list[Cue]:
             or sum(len(w.word) + 1 for w in line) + len(word.word) > LINE
             or word.end - line[0].start > LONGEST
             or word.start - line[-1].end > PAUSE
+            or (line[-1].word.endswith(SENTENCE_ENDS) and sum(len(w.word) + 1 for w in line) > LINE // 2)
         ):
             lines.append([word])
         else:

@@ -66,12 +66,12 @@ def test_recordings_become_lines(omni: FakeOmni) -> None:
     make_wav(Path("sub/a.wav"))
     lines = ['{"id": "x", "audio": "a.wav"}', '{"audio": "none.wav"}', '{"id": 4}', '{"audio": "-"}', "[]"]
     Path("sub/clips.jsonl").write_text("\n".join(lines))
-    result = run("transcribe", "--batch", "sub/clips.jsonl", "--beam", "3")
+    result = run("transcribe", "--batch", "sub/clips.jsonl", "--beam", "3", "--plain")
     found = rows(result.stdout)
     assert result.exit_code == 1 and result.stderr == "muomni: 4 of 5 requests failed\n"
     assert found[0] | {"id": "x", "file": "sub/a.wav", "text": "1600 samples", "seconds": 0.1} == found[0]
     assert [row["id"] for row in found] == ["x", 2, 4, 4, 5] and all("error" in row for row in found[1:])
-    assert omni.calls[0]["beam"] == 3
+    assert omni.calls[0]["beam"] == 3 and omni.calls[0]["plain"]
 
 
 def test_wrong_use_is_said_before_the_model_is_loaded(no_model: None) -> None:

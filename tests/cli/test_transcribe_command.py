@@ -108,10 +108,10 @@ def test_raw_samples(omni: FakeOmni) -> None:
 
 def test_how_it_is_decoded_is_passed_on(omni: FakeOmni) -> None:
     make_wav(Path("a.wav"))
-    run("transcribe", "a.wav", "--beam", "8", "--rescore")
+    run("transcribe", "a.wav", "--beam", "8", "--rescore", "--plain")
     run("transcribe", "a.wav")
-    found = [{key: call[key] for key in ("beam", "rescore")} for call in omni.calls]
-    assert found == [{"beam": 8, "rescore": True}, {"beam": None, "rescore": False}]
+    found = [{key: call[key] for key in ("beam", "rescore", "plain")} for call in omni.calls]
+    assert found == [{"beam": 8, "rescore": True, "plain": True}, {"beam": None, "rescore": False, "plain": False}]
 
 
 def test_a_bar_for_a_person_only(omni: FakeOmni, terminal: set[str]) -> None:

@@ -240,7 +240,7 @@ def test_spoken_questions_without_a_voice_are_skipped(monkeypatch: pytest.Monkey
 
 def test_spoken_questions_are_compared_with_the_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Hearing(Omni):
-        def transcribe(self, path: Path) -> str:
+        def transcribe(self, path: Path, plain: bool = False) -> str:
             return "hello"
 
         def ask(

@@ -135,6 +135,7 @@ def cases(stages: Path, export: Path) -> list[Case]:
         "config.json": text,
         "tokenizer.json": text,
         "letters.npz": bytes_only,
+        "punctuation.safetensors": header,
     }.items():
         for args in (("transcribe", "s.wav"), ("ask", "hello")):
             found.append(Case(name, (export / name).read_bytes(), way, args, weights="export"))

@@ -81,6 +81,18 @@ def test_a_spoken_question_goes_through_the_encoder_once(omni: MuOmni) -> None:
     torch.testing.assert_close(frames, omni.listener.frames(sound()))
 
 
+def test_the_thinker_is_given_plain_words(omni: MuOmni, caplog: pytest.LogCaptureFixture) -> None:
+    """People read case and marks; what stands beside a question's frames is what the Thinker has learned from."""
+    wave = (sound(), 16_000)
+    plain, written = omni.listen(wave, plain=True), omni.listen(wave)
+    assert omni.transcribe(wave, plain=True) == plain.text == plain.text.lower() != omni.transcribe(wave)
+    assert written.text[0].isupper() and written.text[-1] in ".?!"
+    assert [w[1:] for w in written.words] == [w[1:] for w in plain.words]
+    with caplog.at_level(logging.INFO):
+        omni.ask(audio=wave)
+    assert f"heard: {plain.text}" in caplog.messages
+
+
 def test_a_long_sound_is_heard_as_ever(omni: MuOmni) -> None:
     long = np.concatenate([sound(), np.zeros(16_000, np.float32)] * 12)[: 25 * 16_000]
     heard, frames = omni.listener.hear_with_frames(long)

@@ -52,6 +52,7 @@ def test_one_folder_with_a_single_safetensors(made: Path) -> None:
         "config.json",
         "letters.npz",
         "model.safetensors",
+        "punctuation.safetensors",
         "tokenizer.json",
     ]
     assert len({path.stat().st_mode & 0o777 for path in made.iterdir()}) == 1
@@ -77,7 +78,7 @@ def test_it_takes_nothing_from_the_package(made: Path, tmp_path: Path, monkeypat
 
 def test_an_export_of_an_export_is_the_same(made: Path, tmp_path: Path) -> None:
     export(MuOmni.load(made, device="cpu"), tmp_path / "again")
-    for name in (EXPORT, EXPORT_CONFIG, "tokenizer.json", "letters.npz"):
+    for name in (EXPORT, EXPORT_CONFIG, "tokenizer.json", "letters.npz", "punctuation.safetensors"):
         assert (tmp_path / "again" / name).read_bytes() == (made / name).read_bytes()
 
 

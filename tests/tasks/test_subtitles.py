@@ -46,6 +46,11 @@ def test_lines_break_at_pauses() -> None:
     assert made[1].start == pytest.approx(0.6 + PAUSE + 0.1)
 
 
+def test_lines_break_where_a_sentence_ends() -> None:
+    made = cues(heard("Yes. We went to the market today. Did you see it?").words)
+    assert [cue.text for cue in made] == ["Yes. We went to the market today.", "Did you see it?"]
+
+
 def test_srt() -> None:
     assert WRITERS["srt"].render("a.wav", heard("one two three", start=3599.5, pauses={2: 2.0})) == (
         "1\n00:59:59,500 --> 01:00:00,500\none two\n\n2\n01:00:02,100 --> 01:00:03,100\nthree\n"
