@@ -99,7 +99,8 @@ def build_context(
 def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
     """Puts the weights of `--init` in place; returns the legs of their training."""
     folder = SHIPPED if init == "shipped" else Path(init)
-    path = folder / f"{stage.name}.safetensors"
+    name = f"{stage.name}.safetensors"
+    path = find_file([folder], name) or folder / name
     header, tensors = load_stage(path, stage.name, tokenizer=tokenizer.fingerprint)
     if hasattr(stage, "adapt"):
         tensors = stage.adapt(tensors, header.config)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_muomni import FakeOmni, refused, run
+from fake_muomni import FakeOmni, fake_process, refused, run
 from PIL import Image
 
 from muomni_cli import speak
@@ -233,3 +236,22 @@ def test_a_player_that_fails_is_one_line(omni: FakeOmni, player: Path) -> None:
 def test_without_a_player_one_line_says_so(no_model: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     refused(run("speak", "hello", "--play"), "no player", "aplay", "-o")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a kill cannot be heard there")
+def test_a_kill_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = fake_process("speak", "-", "-o", str(tmp_path / "out.wav"), stdin=subprocess.PIPE)
+    try:
+        assert process.stdin is not None
+        process.stdin.write(b"Hello there. And now something else.\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [path.suffix for path in tmp_path.iterdir()] == [".part"]  # it has begun, and waits for more
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.communicate()
+    assert list(tmp_path.iterdir()) == []
