@@ -163,7 +163,7 @@ Candidates = Annotated[
         min=1,
         max=256,
         rich_help_panel="Generation",
-        help="Answers about a picture of which the one that fits it best is given; 1 gives the likeliest, word by word.",
+        help="Answers to what is in a picture, of which the best is given; 1 gives the likeliest, word by word.",
     ),
 ]
 Stage = Annotated[

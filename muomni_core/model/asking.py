@@ -17,7 +17,7 @@ from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.errors import InputError
 from muomni_core.model.attention import answer_attention
 from muomni_core.model.cache import KVCache
-from muomni_core.model.choosing import agreed, draw_answers, loops
+from muomni_core.model.choosing import agreed, asks_what_is_seen, draw_answers, loops
 from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.hearing import Listener
 from muomni_core.model.vision import picture_tokens
@@ -42,13 +42,13 @@ class Turn:
     Attributes:
         embeddings: (1, T, 256).
         picture_places: for each picture the positions of its frames in T.
-        seen: what the eye makes of each picture, unit vectors (pictures, 128).
+        seen: what the eye makes of the one picture whose contents are asked for, a unit vector (128,); else None.
         heard: whether a sound is in it.
     """
 
     embeddings: Tensor
     picture_places: list[slice]
-    seen: Tensor
+    seen: Tensor | None = None
     heard: bool = False
 
 
@@ -127,7 +127,7 @@ class Asker:
             torch.cat(pictures) if pictures else None,
             torch.cat(sounds) if sounds else None,
         )
-        seen = torch.cat([vector for _, vector in looks]) if looks else embeddings.new_zeros(0, 0)
+        seen = looks[0][1][0] if len(looks) == 1 and asks_what_is_seen(question) else None
         return Turn(embeddings, _places(ids, [len(p) for p in pictures]), seen, bool(sounds))
 
     def picture_frames(self, image: ImageSource) -> Tensor:
@@ -165,16 +165,16 @@ class Asker:
             temperature: 0 takes the likeliest each time; above, `seed` repeats an answer.
             top_p: chosen among the likeliest that together have this probability.
             no_repeat: no run of so many tokens is said twice; 0 allows all.
-            candidates: answers among which the one that agrees with the others and the eye is chosen, where there is
-                one picture and the temperature is 0; 1 takes the likeliest.
-            seen: the pictures asked about, (pictures, 128).
+            candidates: answers among which the one that agrees with the others and the eye is chosen, at temperature
+                0 and where there is something `seen`; 1 takes the likeliest.
+            seen: as in a Turn.
             cache: what came before the prompt.
         """
         past = cache.length if cache is not None else 0
         room = self.context - past - embeddings.shape[1]
         n_tokens, bound = 0, min(max_tokens, room)
         generator = torch.Generator(self._device).manual_seed(seed)
-        if candidates > 1 and temperature <= 0 and seen is not None and len(seen) == 1:
+        if candidates > 1 and temperature <= 0 and seen is not None:
             answer = self._chosen(embeddings, seen, candidates, bound, generator, no_repeat, cache)
         else:
             answer = generate(
@@ -214,7 +214,7 @@ class Asker:
         )
         answers = [answer for answer in answers if not loops(answer, no_repeat)] or answers[:1]
         texts = self._component("vision", "vision").embed_texts(answers)
-        chosen = answers[agreed(answers, texts @ seen[0])]
+        chosen = answers[agreed(answers, texts @ seen)]
         if cache is not None and len(chosen) > 1:
             thinker(thinker.embed(torch.tensor([chosen[:-1]], device=self._device)), cache=cache)
         yield from chosen

@@ -4,6 +4,9 @@ The Thinker's likeliest next token, again and again, makes a likely text of few 
 eye, which has learned which texts belong to which pictures (CLIP), gives each a weight, as a second expert beside the
 Thinker (product of experts, Hinton 2002); and the one is given that has most words in common with all of them (minimum
 Bayes risk, Kumar & Byrne 2004). What the Thinker is unsure of the eye decides, and one odd sample does not count.
+
+This is for answers that say what is in a picture, which are the texts that the eye knows: of colours, sides and yes or no
+it is no judge (of drawn scenes 81.3% are answered rightly without it, 79.5% with it).
 """
 
 from __future__ import annotations
@@ -14,11 +17,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from muomni_core.data.example import plain
+from muomni_core.data.phrasings import DESCRIBE, NAMING, SEE
 from muomni_core.model.cache import KVCache
 from muomni_core.model.thinker import Thinker
 
 TEMPERATURE = 0.8  # of the draws
-EYE = 12.0  # weight of the eye's cosines beside the Thinker's logarithms
+EYE = 10.0  # weight of the eye's cosines beside the Thinker's logarithms
+
+_WHAT_IS_SEEN = frozenset(
+    map(plain, (SEE, *DESCRIBE, *(question for _, questions in NAMING for question in questions)))
+)
+
+
+def asks_what_is_seen(question: str) -> bool:
+    """Whether a question is one of those that are answered by what is in the picture, case and marks aside."""
+    return plain(question) in _WHAT_IS_SEEN
 
 
 @torch.no_grad()
@@ -62,7 +76,7 @@ def agreed(answers: Sequence[Sequence[int]], cosines: Tensor) -> int:
     weights = (EYE * cosines).softmax(0).tolist()
     bags = [Counter(answer) for answer in answers]
     shared = {
-        number: sum(w * _dice(bag, other) for w, other in zip(weights, bags, strict=True))
+        number: sum(w * _covered(bag, other) for w, other in zip(weights, bags, strict=True))
         for number, bag in enumerate(bags)
     }
     return max(shared, key=shared.__getitem__)
@@ -74,5 +88,6 @@ def loops(answer: Sequence[int], run: int) -> bool:
     return len(set(runs)) < len(runs)
 
 
-def _dice(one: Counter[int], other: Counter[int]) -> float:
-    return 2 * (one & other).total() / max(1, one.total() + other.total())
+def _covered(one: Counter[int], other: Counter[int]) -> float:
+    """F2: what the other says counts twice as much as what is said beyond it, or the shortest answer always won."""
+    return 5 * (one & other).total() / max(1, one.total() + 4 * other.total())

@@ -144,8 +144,8 @@ class MuOmni:
             temperature: 0 takes the likeliest word each time; above, `seed` repeats an answer.
             top_p: words are chosen among the likeliest that together have this probability.
             no_repeat: no run of so many tokens is said twice; 0 allows all.
-            candidates: answers about a picture of which one is chosen, at temperature 0 (`muomni_core.model.choosing`).
-                With 1 an answer comes word by word.
+            candidates: answers to what is in a picture, of which one is chosen at temperature 0
+                (`muomni_core.model.choosing`). With 1 such an answer too comes word by word.
             transcript: whether the ear's own transcript goes beside the frames of a recording.
         """
         options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}

@@ -31,8 +31,8 @@ class Decoding:
         rescore: weight of the Thinker's logarithms, which then choose among the beam's texts; 0 leaves it out.
     """
 
-    beam: int = 8
-    letters: float = 0.8
+    beam: int = 32
+    letters: float = 1.0
     bonus: float = 1.0
     rescore: float = 0.0
 

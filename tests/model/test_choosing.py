@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from muomni_core import MuOmni
-from muomni_core.model.choosing import agreed, draw_answers, loops
+from muomni_core.model.choosing import agreed, asks_what_is_seen, draw_answers, loops
 from muomni_core.model.fusion import generate
 
 RED = Image.new("RGB", (64, 64), "red")
@@ -53,6 +53,14 @@ def test_draws(omni: MuOmni) -> None:
     assert answers[0] == list(generate(thinker, prompt, end, max_tokens=7, no_repeat=0))
     assert all(len(answer) <= 7 and end not in answer for answer in answers)
     assert len(Counter(map(tuple, answers))) > 1
+
+
+def test_what_the_eye_may_judge(omni: MuOmni) -> None:
+    assert asks_what_is_seen("what do you see") and asks_what_is_seen("Describe the scene.")
+    assert not asks_what_is_seen("What colour is the circle?") and not asks_what_is_seen("")
+    assert omni._asker.turn(image=RED).seen is not None
+    assert omni._asker.turn("Is there a dog?", RED).seen is None
+    assert omni._asker.turn(image=[RED, RED]).seen is None
 
 
 def test_one_is_the_likeliest_and_others_are_one_of_the_drawn(omni: MuOmni) -> None:
