@@ -92,7 +92,7 @@ def command(
             min=1,
             max=100,
             rich_help_panel=HEARING,
-            help="Weigh N texts by how English they are (default 8); 1 takes the likeliest letters.",
+            help="Weigh N texts by how English they are (default 32); 1 takes the likeliest letters.",
         ),
     ] = None,
     rescore: Annotated[

@@ -1,6 +1,6 @@
 """How well the ear hears: word and character errors by source and condition, the worst rows, the commonest mistakes.
 
-    python -m muomni_core.evaluation.ear --data DIR "speech/*-val-*.tar" --limit 20 --conditions all --beam 8
+    python -m muomni_core.evaluation.ear --data DIR "speech/*-val-*.tar" --limit 20 --conditions all --beam 32
 
 Rows are those of any layout that data/rows.py reads; the first `--limit` of each source are heard. Computing is counted
 as this process's own, on one thread or several, over the sound's length.

@@ -32,7 +32,7 @@ class Decoding:
     """
 
     beam: int = 32
-    letters: float = 1.0
+    letters: float = 0.9
     bonus: float = 1.0
     rescore: float = 0.0
 
