@@ -38,7 +38,7 @@ class Decoding:
 
     @classmethod
     def of(cls, beam: int | None = None, rescore: bool = False) -> Decoding:
-        """What people choose: a beam (None: the default), and whether the Thinker has a say, which takes a beam of 8."""
+        """What people choose: a beam (None: the default), and whether the Thinker has a say, which takes 8 texts or more."""
         beam = cls.beam if beam is None else beam
         return cls(max(beam, 8) if rescore else beam, rescore=RESCORE if rescore else 0.0)
 

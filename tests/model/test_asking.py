@@ -88,7 +88,7 @@ def test_the_thinker_is_given_plain_words(omni: MuOmni, caplog: pytest.LogCaptur
     assert omni.transcribe(wave, plain=True) == plain.text == plain.text.lower() != omni.transcribe(wave)
     assert written.text[0].isupper() and written.text[-1] in ".?!"
     assert [w[1:] for w in written.words] == [w[1:] for w in plain.words]
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="muomni_core"):
         omni.ask(audio=wave)
     assert f"heard: {plain.text}" in caplog.messages
 

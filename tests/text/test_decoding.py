@@ -105,4 +105,5 @@ def test_a_long_sound_stays_in_range() -> None:
 
 def test_choices() -> None:
     assert Decoding.of() == Decoding() and Decoding.of(4).beam == 4
-    assert Decoding.of(None, True).beam == 8 and Decoding.of(16, True).beam == 16 and Decoding.of(1, True).rescore > 0
+    assert Decoding.of(None, True).beam == Decoding.beam and Decoding.of(16, True).beam == 16
+    assert Decoding.of(1, True).beam == 8 and Decoding.of(1, True).rescore > 0
