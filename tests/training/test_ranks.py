@@ -19,7 +19,7 @@ from muomni_core.errors import DataError, MuOmniError
 from muomni_core.training.gradients import backward, micro_batches
 from muomni_core.training.interrupt import Stopped
 from muomni_core.training.loop import train
-from muomni_core.training.ranks import ALONE, Ranks, SaidElsewhere
+from muomni_core.training.ranks import ALONE, GradientSums, Ranks, SaidElsewhere
 from muomni_core.training.recipe import TrainConfig, shared_out
 from muomni_core.training.statistics import RunningStatistics
 
@@ -134,7 +134,7 @@ def test_a_parameter_without_gradient_anywhere_keeps_none(tmp_path: Path) -> Non
         if ranks.rank:
             model[1](torch.ones(1, 1)).sum().backward()
         model[0](torch.ones(1, 1)).sum().backward()
-        ranks.sum_gradients(model, [])
+        assert GradientSums(model).settle(ranks, [1.0]) == [2.0]
         return [None if p.grad is None else float(p.grad) for p in model.parameters()]
 
     assert in_processes(work, tmp_path) == [[2.0, 1.0, None]] * 2
