@@ -5,7 +5,8 @@ different micro-batches meet in the loss (a contrastive loss), a stage offers `e
 gradients are cached (GradCache, Gao 2021): all embeddings first, without a graph; the loss over all of them; then each
 micro-batch once more, its share of the gradient pushed through.
 
-Several processes have a part of the micro-batches each; their sums are added up, and embeddings are shown to all.
+Several processes have a part of the micro-batches each; their sums are added up, and embeddings are shown to all. Sums
+are in double precision, in which their order does not matter: see ranks.GradientSums.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from muomni_core.training.ranks import ALONE, Ranks
+from muomni_core.training.ranks import ALONE, GradientSums, Ranks
 from muomni_core.training.sharding import Sharded
 from muomni_core.training.statistics import RunningStatistics
 
@@ -139,10 +140,13 @@ def backward(
     else:
         parts = (passes.push(micro, loss or stage.loss) for micro in drawn)
     total = weight = units = 0.0
+    sums = GradientSums(stage.model)
     for part in parts:
         total, weight, units = total + float(part.total), weight + part.weight, units + part.units
+        if n_all > 1:
+            sums.add()
     statistics.merge()
-    total, weight, units = ranks.sum_gradients(stage.model, (total, weight, units))
+    total, weight, units = sums.settle(ranks, (total, weight, units))
     for parameter in stage.model.parameters():
         if parameter.grad is not None:
             # FSDP, which has summed those of its own, has divided them by the number of processes.
@@ -218,3 +222,4 @@ def _jointly(
         pairs = [(out, t.grad) for out, t in zip(passes.embed(micro), tensors, strict=True) if t.grad is not None]
         if pairs:
             torch.autograd.backward([out for out, _ in pairs], [gradient for _, gradient in pairs])
+            yield Loss(torch.zeros(()), 0.0, 0.0)  # counted above
