@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 from muomni_core.errors import MuOmniError
-from muomni_core.training.dry_run import Saved
 from muomni_core.training.gradients import Stage, backward, draw
 from muomni_core.training.loop import use_bf16
+from muomni_core.training.memory import Held
 from muomni_core.training.recipe import TrainConfig
 
 SHARE = 0.8  # of the free memory: clips differ in length, and an allocator has its waste
@@ -32,8 +32,7 @@ def fitted(
 ) -> tuple[TrainConfig, int]:
     """The first split that fits `free` bytes, and the bytes that it is thought to need.
 
-    The smallest micro-batch is measured; a larger one keeps as much more as it has rows. What the one block that is
-    computed anew holds meanwhile (recompute) is not counted: the share of the memory that is left free is for that too.
+    The smallest micro-batch is measured; a larger one holds as much more as it has rows.
 
     Raises MuOmniError where not even that one fits.
     """
@@ -42,11 +41,11 @@ def fitted(
         raise MuOmniError(f"--auto-batch: {train.batch * train.accumulate} rows cannot be parted among {n_processes}")
     smallest = ways[-1]
     stage = build(smallest)
-    fixed, kept = needs(stage, smallest)
+    fixed, held = needs(stage, smallest)
     if train.shard:
         fixed //= n_processes
     for way in ways:
-        needed = fixed + int(kept * _size(way) / _size(smallest))
+        needed = fixed + int(held * _size(way) / _size(smallest))
         if needed <= SHARE * free:
             return way, needed
     raise MuOmniError(
@@ -67,13 +66,12 @@ def needs(stage: Stage, train: TrainConfig) -> tuple[int, int]:
     model = stage.model
     device = next(model.parameters()).device
     model.train()
-    kept = Saved(model)
-    with kept:
+    with Held() as held:
         backward(stage, draw(stage, 0, 1, train.seed), bf16=use_bf16(train.precision, device))
     model.zero_grad(set_to_none=True)
     trained = sum(_bytes(p) for p in model.parameters() if p.requires_grad)
     weights = sum(_bytes(t) for t in model.state_dict().values())
-    return weights * (2 if train.ema else 1) + 5 * trained, kept.total + 2 * kept.largest
+    return weights * (2 if train.ema else 1) + 5 * trained, max(0, held.peak - trained)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from muomni_core.data.checks import Checks, check_rows
 from muomni_core.training.context import Context
 from muomni_core.training.gradients import Stage, backward, draw
 from muomni_core.training.loop import average_state, make_optimiser, use_bf16
-from muomni_core.training.memory import peak_memory
+from muomni_core.training.memory import Held, peak_memory
 from muomni_core.training.order import stage_options
 from muomni_core.training.recipe import Recipe, TrainConfig, load_recipe
 from muomni_core.training.recompute import recompute_blocks
@@ -33,14 +33,13 @@ class Memory:
     gradients: int  # and their sums over micro-batches, in double precision
     optimiser: int
     averages: int
-    activations: int  # what a micro-batch keeps for its backward pass
-    working: int  # twice the largest of these: its gradient and what that is made from are there beside it
+    activations: int  # the most that a step's passes hold beside the gradients, kept or in the making
     peak: int  # of the process or the GPU, measured
     before: int  # the peak before the first step: the program, data and weights
 
     @property
     def total(self) -> int:
-        return self.weights + self.gradients + self.optimiser + self.averages + self.activations + self.working
+        return self.weights + self.gradients + self.optimiser + self.averages + self.activations
 
 
 @dataclass
@@ -74,7 +73,7 @@ class DryRun:
             return lines
         m = self.memory
         hours = self.steps * self.seconds_per_step / 3600
-        parts = ("weights", "gradients", "optimiser", "averages", "activations", "working")
+        parts = ("weights", "gradients", "optimiser", "averages", "activations")
         return [
             *lines,
             f"parameters  {self.parameters:,}, of which {self.trained:,} are trained",
@@ -141,9 +140,8 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
         recompute_blocks(model)
     model.train()
     before = peak_memory(gpu=device.type == "cuda")
-    kept = Saved(model)
-    with kept:
-        backward(stage, draw(stage, 0, config.accumulate, config.seed)[:1], bf16=bf16)
+    with Held() as held:
+        backward(stage, draw(stage, 0, config.accumulate, config.seed), bf16=bf16)
     times, units = [], 0.0
     for step in range(MEASURED_STEPS + 1):
         begun = time.perf_counter()
@@ -160,36 +158,18 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
             units += done
     found.parameters = sum(p.numel() for p in model.parameters())
     found.trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    gradients = _bytes(p.grad for p in model.parameters() if p.grad is not None) * (3 if config.accumulate > 1 else 1)
     found.memory = Memory(
         weights=_bytes(model.state_dict().values()),
-        gradients=_bytes(p.grad for p in model.parameters() if p.grad is not None)
-        * (3 if config.accumulate > 1 else 1),
+        gradients=gradients,
         optimiser=_bytes(v for values in optimiser.state.values() for v in values.values()),
         averages=_bytes(average.values()),
-        activations=kept.total,
-        working=2 * kept.largest,
+        activations=max(0, held.peak - gradients),
         peak=peak_memory(gpu=device.type == "cuda"),
         before=before,
     )
     found.seconds_per_step = sum(times) / len(times)
     found.per_second, found.unit = units / sum(times), stage.unit
-
-
-class Saved(torch.autograd.graph.saved_tensors_hooks):
-    """Counts the bytes that autograd keeps for the backward pass, a storage once, the model's own weights apart."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.total = self.largest = 0
-        self._seen = {p.untyped_storage().data_ptr() for p in model.parameters()}
-        super().__init__(self._pack, lambda tensor: tensor)
-
-    def _pack(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._seen:
-            self._seen.add(storage.data_ptr())
-            self.total += storage.nbytes()
-            self.largest = max(self.largest, storage.nbytes())
-        return tensor
 
 
 def _bytes(tensors: Any) -> int:

@@ -5,9 +5,50 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import weakref
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
 
 from muomni_core.errors import MuOmniError
+
+
+class Held(TorchDispatchMode):
+    """Counts the bytes of the tensors that are made inside, a storage once, while anybody holds them.
+
+    What a kernel takes for itself while it runs is not seen, nor what an allocator keeps for later.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        given = {id(t.untyped_storage()) for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)}
+        found = func(*args, **(kwargs or {}))
+        for tensor in tree_iter(found):
+            if isinstance(tensor, Tensor):
+                self._count(tensor, given)
+        return found
+
+    def _count(self, tensor: Tensor, given: set[int]) -> None:
+        storage = tensor.untyped_storage()
+        name, size = id(storage), storage.nbytes()
+        if name in given or name in self._known:  # a view, or written in place
+            return
+        self._known.add(name)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+
+        def gone() -> None:
+            self._known.discard(name)
+            self.now -= size
+
+        weakref.finalize(storage, gone)
 
 
 def peak_memory(*, gpu: bool) -> int:

@@ -107,7 +107,7 @@ def test_a_dry_run_says_what_a_training_takes(smoke_cache: Path, tmp_path: Path)
     assert memory["weights"] == memory["gradients"] == memory["averages"] == 4 * found["parameters"]
     assert 2 * memory["weights"] <= memory["optimiser"] < 2.01 * memory["weights"]
     small = json.loads(muomni(*args, "--set=batch=2", "--json").stdout)["memory"]
-    assert 1.8 < memory["activations"] / small["activations"] < 2.2
+    assert 1.3 < memory["activations"] / small["activations"] < 2.2  # not all of it is a row's
     assert found["seconds_per_step"] > 0 and found["rows"]["train"] > 100
 
 
