@@ -60,7 +60,10 @@ def _size(train: TrainConfig) -> float:
 
 
 def needs(stage: Stage, train: TrainConfig) -> tuple[int, int]:
-    """Bytes that are there whatever the batch (weights, gradients, Adam's two averages, and ours), and a micro-batch's."""
+    """Bytes that are there whatever the batch, and those of a micro-batch.
+
+    The former are weights, gradients and their sums in double precision, Adam's two averages, and ours.
+    """
     model = stage.model
     device = next(model.parameters()).device
     model.train()
@@ -70,7 +73,7 @@ def needs(stage: Stage, train: TrainConfig) -> tuple[int, int]:
     model.zero_grad(set_to_none=True)
     trained = sum(_bytes(p) for p in model.parameters() if p.requires_grad)
     weights = sum(_bytes(t) for t in model.state_dict().values())
-    return weights * (2 if train.ema else 1) + 3 * trained, kept.total + 2 * kept.largest
+    return weights * (2 if train.ema else 1) + 5 * trained, kept.total + 2 * kept.largest
 
 
 def _bytes(tensor: Tensor) -> int:

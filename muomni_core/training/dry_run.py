@@ -30,7 +30,7 @@ class Memory:
     """Bytes that a training holds, by what holds them."""
 
     weights: int
-    gradients: int
+    gradients: int  # and their sums over micro-batches, in double precision
     optimiser: int
     averages: int
     activations: int  # what a micro-batch keeps for its backward pass
@@ -162,7 +162,8 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
     found.trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     found.memory = Memory(
         weights=_bytes(model.state_dict().values()),
-        gradients=_bytes(p.grad for p in model.parameters() if p.grad is not None),
+        gradients=_bytes(p.grad for p in model.parameters() if p.grad is not None)
+        * (3 if config.accumulate > 1 else 1),
         optimiser=_bytes(v for values in optimiser.state.values() for v in values.values()),
         averages=_bytes(average.values()),
         activations=kept.total,

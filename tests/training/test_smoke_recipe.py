@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from muomni_core.evaluation.metrics import char_error
 from muomni_core.evaluation.run import evaluate_stage
 from muomni_core.training.recipe import load_recipe
 from muomni_core.training.run import build_context, run_stage
+from muomni_core.training.stages import STAGES as ALL_STAGES
 from muomni_core.training.stages import stage_class
 from muomni_core.vision.image import load_image
 
@@ -73,6 +77,30 @@ def test_the_vocoder_betters_the_untrained_model(micro_weights: Path, tmp_path: 
     after = run_stage("vocoder", recipe="smoke", out=tmp_path, weights=micro_weights, overrides=settings, device="cpu")
     for name in ("mel_l1", "spectral"):
         assert better(name, False, before, [after]), (before, after)
+
+
+LESS = {"spectral", "mel_l1", "cer", "wer", "perplexity", "bits_per_byte", "answer_nats", "code_nats", "duration_loss"}
+# Six questions with two answers, and what the Thinker knew before: omni has no more to learn of these.
+AS_BEFORE = {"yes_no", "text_smoke_answers", "text_everyday"}
+
+
+def test_the_whole_recipe_betters_every_metric_within_five_minutes(smoke_cache: Path, tmp_path: Path) -> None:
+    """The very command of the README, unshortened; processor time, so that a busy machine fails nothing."""
+    before = os.times()
+    command = [sys.executable, "-m", "muomni_cli", "train", "--stage", "all", "--recipe", "smoke", "--out", "run"]
+    path = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, env=os.environ | path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 300
+    trained = json.loads(done.stdout)["stages"]
+    assert tuple(trained) == ALL_STAGES
+    for stage, found in trained.items():
+        for name, start in untrained(stage, tmp_path / "run", {}).items():
+            if name in AS_BEFORE:
+                continue
+            less = name in LESS or name.removesuffix("_codec") in LESS or name.startswith("wer_")
+            assert found[name] < start if less else found[name] > start, (stage, name, start, found[name])
 
 
 def test_the_ear_hears_what_it_did_not_learn(micro_run: Any) -> None:
