@@ -53,7 +53,7 @@ class SpeechSet:
         what = json.dumps(to_dict(MelConfig()))
         stored = _stored(passing)
         self.stored = stored(patterns, root, "mel", what, "float16", lambda p, b: _make_mels(p, b, root))
-        for row in self.stored.rows:
+        for row in self.stored.take_rows():
             self.texts.append(row["text"])
             self.speakers.append(row["speaker"])
             self.sources.append(row["source"])
@@ -96,7 +96,7 @@ class WaveSet:
     def __init__(self, patterns: Patterns, root: Path, passing: bool = False):
         stored = _stored(passing)
         self.stored = stored(patterns, root, "waves", "int16", "int16", lambda p, b: _make_waves(p, b, root))
-        rows = self.stored.rows
+        rows = self.stored.take_rows()
         self.lengths: list[int] = [row["samples"] for row in rows]
         self._starts: list[int] = [row["start"] for row in rows]
 
@@ -151,7 +151,7 @@ class PictureSet:
         self.stored = stored(
             patterns, root, "pictures", str(size), "uint8", lambda p, b: _make_pictures(p, b, root, size)
         )
-        for row in self.stored.rows:
+        for row in self.stored.take_rows():
             start, height, width = row["place"]
             self._places.append((start, height, width))
             self.rows.append(Row(**{name: value for name, value in row.items() if name != "place"}))
@@ -298,13 +298,14 @@ class PassingTokens:
             return [{"start": start} for start in range(0, len(ids) - size, size)]
 
         self.stored = Passing(patterns, root, "tokens", f"{tokenizer.fingerprint}|{size}", "int32", make)
+        self._starts = [row["start"] for row in self.stored.take_rows()]
 
     def __len__(self) -> int:
-        return len(self.stored.rows)
+        return len(self._starts)
 
     def row(self, i: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Ids and documents of row i, and of the token that follows it: (size + 1,) int64 each."""
-        start = self.stored.rows[i]["start"]
+        start = self._starts[i]
         pairs = self.stored.memory(i).reshape(-1, 2)[start : start + size + 1].astype(np.int64)
         return pairs[:, 0], pairs[:, 1]
 

@@ -89,8 +89,8 @@ def _take_early(index: Path, early: Path) -> None:
 class Stored:
     """Features of all rows of some shards, in the cache from now on.
 
-    `rows` are the shards' rows in order, `shards[i]` the number of the shard that row i is of, `memory(i)` the whole
-    file, flat, that its features lie in, and `names` those of files that are not empty; they change with the data.
+    `shards[i]` is the number of the shard that row i is of, `memory(i)` the whole file, flat, that its features lie in,
+    and `names` are those of files that are not empty; they change with the data.
 
     Args:
         kind: the folder of the cache.
@@ -113,10 +113,15 @@ class Stored:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._binaries = [self._folder / f"{self._key(path)}.bin" for path in self.paths]
         found = [self._read(path, binary) for path, binary in zip(self.paths, self._binaries, strict=True)]
-        self.rows = [row for rows in found for row in rows]
+        self._rows = [row for rows in found for row in rows]
         self.shards = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
         self.names = [binary.name for binary, rows in zip(self._binaries, found, strict=True) if rows]
         self._memories = self._begin([number for number, rows in enumerate(found) if rows])
+
+    def take_rows(self) -> list[dict]:
+        """The shards' rows in order, which are not kept."""
+        rows, self._rows = self._rows, []
+        return rows
 
     def memory(self, i: int) -> np.ndarray:
         return self._memories[int(self.shards[i])]
