@@ -92,9 +92,7 @@ class ProjectorConfig:
     out_width: int = 256
     picture_size: int = 112  # pixels a side that the eye is given for a question; 224 gives all 196 patches
     picture_grid: int = 4  # CLS and grid x grid pooled patches are what the Thinker sees; 0: CLS alone
-    picture_positions: bool = field(
-        default=False, metadata=LATER
-    )  # whether each of these has a learned place of its own
+    picture_positions: bool = field(default=False, metadata=LATER)  # whether each of them has a learned place added
 
 
 @dataclass(frozen=True)

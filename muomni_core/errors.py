@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
+
+P = ParamSpec("P")
 
 
 class MuOmniError(Exception):
@@ -35,6 +39,20 @@ def one_line(error: Exception) -> str:
     else:
         text = f"unexpected {type(error).__name__}: {error}"
     return " ".join(text.split())
+
+
+def one_line_errors(main: Callable[P, int]) -> Callable[P, int]:
+    """A module's `main` whose errors, as far as they are ours, are one line on stderr and the exit code 1."""
+
+    @functools.wraps(main)
+    def told(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except MuOmniError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+    return told
 
 
 def check_shape(component: str, tensor: Any, expected: Sequence[int | str]) -> None:

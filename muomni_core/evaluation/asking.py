@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from muomni_core.errors import MuOmniError
+from muomni_core.errors import one_line_errors
 from muomni_core.evaluation import (
     captions,
     drawn_scenes,
@@ -37,6 +37,7 @@ PARTS: dict[str, Measure] = {
 }
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     made = parser(__doc__)
     made.add_argument("--only", metavar="PART,PART", help=f"these of {', '.join(PARTS)}")
@@ -45,16 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [name for name in names if name not in PARTS]:
         made.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     found = {}
-    try:
-        omni = load(args.weights)
-        for name in names:
-            start = time.perf_counter()
-            found[name] = PARTS[name](omni, settings(args))
-            if not args.json:
-                print("\n".join(lines(found[name], f"{name} ({time.perf_counter() - start:.0f} s)")), flush=True)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    omni = load(args.weights)
+    for name in names:
+        start = time.perf_counter()
+        found[name] = PARTS[name](omni, settings(args))
+        if not args.json:
+            print("\n".join(lines(found[name], f"{name} ({time.perf_counter() - start:.0f} s)")), flush=True)
     if args.json:
         print(json.dumps({name: as_json(report) for name, report in found.items()}, ensure_ascii=False))
     return 0

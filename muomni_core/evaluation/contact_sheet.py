@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from muomni_core.data.phrasings import SEE
-from muomni_core.errors import DataError, MuOmniError
+from muomni_core.errors import DataError, one_line_errors
 from muomni_core.evaluation.answers import content_words
 from muomni_core.evaluation.captions import agreed_words
 from muomni_core.evaluation.metrics import named
@@ -124,6 +124,7 @@ def rounded(image: Image.Image, radius: int = RADIUS) -> Image.Image:
     return result
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     made = parser(__doc__)
     made.add_argument("out", metavar="OUT.png")
@@ -133,16 +134,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = made.parse_args(arguments)
     if args.count < 1:
         made.error("--count must be at least 1")
-    try:
-        check_output(args.out, args.force)
-        rows = draw_rows(settings(args), args.count)
-        omni = load(args.weights)
-        page = sheet([answered(omni, row, labels, args.question) for row, labels in rows], args.question)
-        with open_output(args.out, force=args.force) as file:
-            page.save(file, format="PNG")
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    check_output(args.out, args.force)
+    rows = draw_rows(settings(args), args.count)
+    omni = load(args.weights)
+    page = sheet([answered(omni, row, labels, args.question) for row, labels in rows], args.question)
+    with open_output(args.out, force=args.force) as file:
+        page.save(file, format="PNG")
     return 0
 
 

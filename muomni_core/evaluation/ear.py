@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from muomni_core.errors import DataError, MuOmniError
+from muomni_core.errors import DataError, MuOmniError, one_line_errors
 from muomni_core.evaluation.conditions import CONDITIONS, disturb, not_speech
 from muomni_core.evaluation.metrics import char_error, edits, word_error, words
 from muomni_core.text.decoding import RESCORE, Decoding
@@ -209,6 +209,7 @@ def table(measured: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patterns", nargs="*", default=["speech/*-val-*.tar"], help="data, below --data")
@@ -230,11 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no condition {unknown[0]!r}; there are: {', '.join(CONDITIONS)}")
     if chosen.data is None:
         parser.error("give --data DIR or set MUOMNI_DATA")
-    try:
-        measured = _measure_all(chosen, conditions)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    measured = _measure_all(chosen, conditions)
     invented_words = measured.pop("invented")
     if chosen.json:
         print(json.dumps({"conditions": measured, "invented": invented_words}, ensure_ascii=False))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from muomni_core.errors import MuOmniError
+from muomni_core.errors import one_line_errors
 from muomni_core.model.punctuator import PUNCTUATION, Punctuator, likeliest_ends, likeliest_marks, load_punctuator
 from muomni_core.text.tokenizer import Tokenizer
 from muomni_core.text.written import ENDS, MARKS
@@ -66,6 +66,7 @@ def report(model: Punctuator, words: Words, tokenizer: Tokenizer) -> Iterator[st
         yield f"{name}: {json.dumps(measure(model, words, tokenizer, **options))}"
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m muomni_core.evaluation.punctuation", description=__doc__.split("\n")[0]
@@ -74,14 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--file", type=Path, default=SHIPPED / PUNCTUATION, help="default: the package's")
     parser.add_argument("--tokenizer", type=Path, help="tokenizer.json, where it is not the package's")
     chosen = parser.parse_args(arguments)
-    try:
-        tokenizer = Tokenizer.load(chosen.tokenizer)
-        model = load_punctuator(chosen.file, tokenizer.fingerprint)
-        for line in report(model, read_words(chosen.data, "val"), tokenizer):
-            print(line)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    tokenizer = Tokenizer.load(chosen.tokenizer)
+    model = load_punctuator(chosen.file, tokenizer.fingerprint)
+    for line in report(model, read_words(chosen.data, "val"), tokenizer):
+        print(line)
     return 0
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from muomni_core.audio.io import SAMPLE_RATE as RATE
-from muomni_core.errors import InputError, MuOmniError
+from muomni_core.errors import InputError, one_line_errors
 from muomni_core.text.pieces import pieces
 
 if TYPE_CHECKING:
@@ -218,6 +218,7 @@ def report(results: Sequence[Result], rate: Rate, measured: dict[str, dict[str, 
     return "\n".join(lines)
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="folder of weights (default: those of the package)")
@@ -230,17 +231,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.count is not None and not 1 <= args.count <= len(some):
         parser.error(f"--count is 1 to {len(some)}")
     some = some[:: -(-len(some) // args.count)] if args.count else some
-    try:
-        from muomni_core import MuOmni
+    from muomni_core import MuOmni
 
-        omni = MuOmni.load(args.weights)
-        speech = {"voice": args.voice, "vocoder": args.vocoder}
-        rate = fit_rate(lambda text: sum(len(p.sound) for p in omni.speak_pieces(text, **speech)) / RATE)
-        results = list(check_all(omni, rate, some, **speech))
-        measured = times(omni, rate, args.voice)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    omni = MuOmni.load(args.weights)
+    speech = {"voice": args.voice, "vocoder": args.vocoder}
+    rate = fit_rate(lambda text: sum(len(p.sound) for p in omni.speak_pieces(text, **speech)) / RATE)
+    results = list(check_all(omni, rate, some, **speech))
+    measured = times(omni, rate, args.voice)
     if args.json:
         print(json.dumps({"rate": rate._asdict(), "texts": [r._asdict() for r in results], "times": measured}))
     else:

@@ -23,7 +23,7 @@ import numpy as np
 from muomni_core.audio.io import write_wav
 from muomni_core.data.rows import read_rows
 from muomni_core.data.shards import write_manifest
-from muomni_core.errors import DataError, MuOmniError
+from muomni_core.errors import DataError, one_line_errors
 from muomni_core.evaluation.metrics import words
 from muomni_core.files import check_output
 
@@ -81,6 +81,7 @@ def say(
     }
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sentences", type=Path, required=True, help="text rows: FILE.jsonl or FILE.jsonl.xz")
@@ -94,18 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.count < 1 or args.skip < 0:
         parser.error("--count must be at least 1 and --skip at least 0")
-    try:
-        sentences = list(islice(judged_sentences(args.sentences), args.skip, args.skip + args.count))
-        if not sentences:
-            raise DataError(f"{args.sentences}: no sentence of {MIN_WORDS} to {MAX_WORDS} words without digits is left")
-        from muomni_core import MuOmni
+    sentences = list(islice(judged_sentences(args.sentences), args.skip, args.skip + args.count))
+    if not sentences:
+        raise DataError(f"{args.sentences}: no sentence of {MIN_WORDS} to {MAX_WORDS} words without digits is left")
+    from muomni_core import MuOmni
 
-        model = MuOmni.load(args.weights)
-        model.speak("ready", voice=args.voice, vocoder=args.vocoder)  # the first call pays for caches, not for sound
-        report = say(model, sentences, args.out, voice=args.voice, vocoder=args.vocoder, force=args.force)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    model = MuOmni.load(args.weights)
+    model.speak("ready", voice=args.voice, vocoder=args.vocoder)  # the first call pays for caches, not for sound
+    report = say(model, sentences, args.out, voice=args.voice, vocoder=args.vocoder, force=args.force)
     print(json.dumps(report))
     return 0
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from muomni_core.data.rows import read_rows
 from muomni_core.data.sampling import evenly
-from muomni_core.errors import DataError, MuOmniError
+from muomni_core.errors import DataError, one_line_errors
 
 if TYPE_CHECKING:
     from muomni_core.data.record import Row
@@ -137,18 +137,15 @@ def load(weights: Path | None) -> MuOmni:
     return MuOmni.load(weights)
 
 
+@one_line_errors
 def run(doc: str | None, measure: Measure, arguments: Sequence[str] | None = None, *, show: int = 12) -> int:
     """A whole command: arguments, model, measure, table. Returns the exit code: 1 where it could not be measured."""
     made = parser(doc)
     made.add_argument("--show", type=int, default=show, metavar="N", help=f"print N of the answers ({show})")
     args = made.parse_args(arguments)
-    try:
-        start = time.perf_counter()
-        report = measure(load(args.weights), settings(args))
-        seconds = time.perf_counter() - start
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    start = time.perf_counter()
+    report = measure(load(args.weights), settings(args))
+    seconds = time.perf_counter() - start
     if args.json:
         print(json.dumps(as_json(report), ensure_ascii=False))
         return 0

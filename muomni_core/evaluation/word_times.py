@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from muomni_core.audio.io import SAMPLE_RATE as RATE
-from muomni_core.errors import MuOmniError
+from muomni_core.errors import one_line_errors
 from muomni_core.evaluation.robust_speech import plain_sentence
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def measure(omni: MuOmni, count: int, seed: int = 0, voice: str | None = None) -
     }
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="folder of weights (default: those of the package)")
@@ -83,13 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print JSON")
     chosen = parser.parse_args(arguments)
-    try:
-        from muomni_core import MuOmni
+    from muomni_core import MuOmni
 
-        found = measure(MuOmni.load(chosen.weights), chosen.count, chosen.seed, chosen.voice)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    found = measure(MuOmni.load(chosen.weights), chosen.count, chosen.seed, chosen.voice)
     print(json.dumps(found) if chosen.json else "\n".join(f"{name:12} {value:.3f}" for name, value in found.items()))
     return 0
 

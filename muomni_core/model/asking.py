@@ -99,8 +99,8 @@ class Asker:
             raise InputError("the question is empty; ask something")
         if question is None and not images and audio is None:
             raise InputError("nothing is asked: give a question, an image or a recording")
-        looks = [self._look(one) for one in images]
-        pictures = [frames[0] for frames, _ in looks]
+        looks = [self.look(one) for one in images]
+        pictures = [self._frames(tokens)[0] for tokens in looks]
         sounds = []
         if audio is not None:
             wave = read_sound(audio, max_seconds=MAX_QUESTION_SECONDS)
@@ -127,22 +127,26 @@ class Asker:
             torch.cat(pictures) if pictures else None,
             torch.cat(sounds) if sounds else None,
         )
-        seen = looks[0][1][0] if len(looks) == 1 and asks_what_is_seen(question) else None
+        seen = None
+        if len(looks) == 1 and asks_what_is_seen(question):
+            seen = self._component("vision", "vision").embed_images(looks[0])[0]
         return Turn(embeddings, _places(ids, [len(p) for p in pictures]), seen, bool(sounds))
 
     def picture_frames(self, image: ImageSource) -> Tensor:
         """What the Thinker is given of a picture, before the projector: (1, 1 + grid * grid, 128)."""
-        return self._look(image)[0]
+        return self._frames(self.look(image))
 
     @torch.no_grad()
-    def _look(self, image: ImageSource) -> tuple[Tensor, Tensor]:
-        """A picture's frames (1, 1 + grid * grid, 128), and its place beside texts, a unit vector (1, 128)."""
+    def look(self, image: ImageSource) -> Tensor:
+        """All that the eye sees of a picture, (1, 1 + N, 128)."""
         from muomni_core.vision.image import image_tensor
 
         pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self._device)
-        eye = self._component("vision", "vision")
-        tokens = eye.encoder(pixels)
-        return picture_tokens(tokens, self.config.projector.picture_grid), eye.image_embedding(eye.pool(tokens))
+        tokens: Tensor = self._component("vision", "vision").encoder(pixels)
+        return tokens
+
+    def _frames(self, tokens: Tensor) -> Tensor:
+        return picture_tokens(tokens, self.config.projector.picture_grid)
 
     # -- what is answered --------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from muomni_core.model.cache import KVCache
 from muomni_core.model.thinker import Thinker
 
 TEMPERATURE = 0.8  # of the draws
-EYE = 10.0  # weight of the eye's cosines beside the Thinker's logarithms
+EYE = 12.0  # weight of the eye's cosines beside the Thinker's logarithms
 
 _WHAT_IS_SEEN = frozenset(
     map(plain, (SEE, *DESCRIBE, *(question for _, questions in NAMING for question in questions)))
@@ -76,7 +76,7 @@ def agreed(answers: Sequence[Sequence[int]], cosines: Tensor) -> int:
     weights = (EYE * cosines).softmax(0).tolist()
     bags = [Counter(answer) for answer in answers]
     shared = {
-        number: sum(w * _covered(bag, other) for w, other in zip(weights, bags, strict=True))
+        number: sum(w * _dice(bag, other) for w, other in zip(weights, bags, strict=True))
         for number, bag in enumerate(bags)
     }
     return max(shared, key=shared.__getitem__)
@@ -88,6 +88,5 @@ def loops(answer: Sequence[int], run: int) -> bool:
     return len(set(runs)) < len(runs)
 
 
-def _covered(one: Counter[int], other: Counter[int]) -> float:
-    """F2: what the other says counts twice as much as what is said beyond it, or the shortest answer always won."""
-    return 5 * (one & other).total() / max(1, one.total() + 4 * other.total())
+def _dice(one: Counter[int], other: Counter[int]) -> float:
+    return 2 * (one & other).total() / max(1, one.total() + other.total())

@@ -222,15 +222,18 @@ class MuOmni:
     @cached_property
     def listener(self) -> Listener:
         """The ear and how it is used: what `transcribe` and `listen` stand on. It hears plain words."""
-        return Listener(self._component, self.tokenizer, self.device, find_file(self._beside_the_ear, LETTERS))
+        return Listener(self._component, self.tokenizer, self.device, self.beside_the_ear.get(LETTERS))
 
     @cached_property
     def _scribe(self) -> Scribe | None:
-        return Scribe.load(find_file(self._beside_the_ear, PUNCTUATION), self.tokenizer)
+        return Scribe.load(self.beside_the_ear.get(PUNCTUATION), self.tokenizer)
 
     @property
-    def _beside_the_ear(self) -> list[Path]:
-        return [self._files["audio"].parent, SHIPPED] if "audio" in self._files else [SHIPPED]
+    def beside_the_ear(self) -> dict[str, Path]:
+        """What `transcribe` uses beside the ear's weights, by file name, as far as it is there."""
+        folders = [self._files["audio"].parent, SHIPPED] if "audio" in self._files else [SHIPPED]
+        found = {name: find_file(folders, name) for name in (LETTERS, PUNCTUATION)}
+        return {name: path for name, path in found.items() if path is not None}
 
     # -- speaking ----------------------------------------------------------------------------------------------
 
@@ -322,10 +325,7 @@ class MuOmni:
             raise InputError("embed takes either an image or a text")
         model = self._component("vision", "vision")
         if image is not None:
-            from muomni_core.vision.image import image_tensor
-
-            pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self.device)
-            vector = model.image_embedding(model.pool(model.encoder(pixels)))
+            vector = model.embed_images(self._asker.look(image))
         else:
             if not (text or "").strip():
                 raise InputError("the text is empty; give some words")

@@ -21,7 +21,7 @@ from muomni_core.errors import CheckpointError
 from muomni_core.model.layers import TransformerBlock, length_mask, rotary_angles
 from muomni_core.model.word_times import HeardWord
 from muomni_core.text.tokenizer import VOCAB_SIZE, Tokenizer
-from muomni_core.text.written import CAPITAL, CASES, ENDS, LOWER, MARKS, put
+from muomni_core.text.written import CAPITAL, CASES, END_SIGNS, ENDS, LOWER, MARKS, put
 from muomni_core.weights import SHIPPED
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Scribe:
             held.append(word)
             if len(held) == n_before + STEP + CONTEXT + 1:  # one more: the last one's pause is then known
                 ready = self._decided(held[:-1], n_before, STEP, begins, last=False)
-                begins = ready[-1].word.endswith(tuple(MARKS[end] for end in ENDS))
+                begins = ready[-1].word.endswith(END_SIGNS)
                 yield from ready
                 held = held[max(0, n_before + STEP - CONTEXT) :]
                 n_before = min(CONTEXT, n_before + STEP)

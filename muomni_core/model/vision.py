@@ -155,6 +155,10 @@ class VisionModel(nn.Module):
         """What `pool` gives (B, 256) -> unit vectors (B, 128)."""
         return F.normalize(self.image_out(pooled), dim=-1)
 
+    def embed_images(self, tokens: Tensor) -> Tensor:
+        """Encoder output (B, 1 + N, 128) -> unit vectors (B, 128)."""
+        return self.image_embedding(self.pool(tokens))
+
     def text_embedding(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids (B, L), lengths (B,) -> unit vectors (B, 128)."""
         return F.normalize(self.text_out(self.text_tower(ids, lengths)), dim=-1)

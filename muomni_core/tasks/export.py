@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Any
 from safetensors.torch import save
 
 import muomni_core
-from muomni_core.checkpoint import CARD, EXPORT, EXPORT_CONFIG, FORMAT, find_file, load_stage
+from muomni_core.checkpoint import CARD, EXPORT, EXPORT_CONFIG, FORMAT, load_stage
 from muomni_core.errors import CheckpointError, InputError
 from muomni_core.files import printable
-from muomni_core.weights import SHIPPED
 
 if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni
-
-# Of muomni_core.model.hearing and .punctuator, which import more than is needed here: what `transcribe` uses beside the ear.
-BESIDE_THE_EAR = ("letters.npz", "punctuation.safetensors")
 
 
 def check_folder(target: Path, force: bool) -> None:
@@ -101,10 +97,8 @@ def _write(omni: MuOmni, folder: Path) -> None:
     }
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
     (folder / EXPORT_CONFIG).write_text(text, encoding="utf-8")
-    beside = [omni.files["audio"].parent, SHIPPED] if "audio" in omni.files else [SHIPPED]
-    for name in BESIDE_THE_EAR:
-        if found := find_file(beside, name):
-            shutil.copyfile(found, folder / name)
+    for name, path in omni.beside_the_ear.items():
+        shutil.copyfile(path, folder / name)
     cards = dict.fromkeys(path.parent / CARD for path in omni.files.values())
     texts = [card.read_text(encoding="utf-8", errors="replace").strip() for card in cards if card.is_file()]
     if texts:  # the terms of the weights go where the weights go

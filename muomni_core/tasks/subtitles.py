@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from muomni_core.text.written import END_SIGNS
+
 if TYPE_CHECKING:
     from muomni_core.model.hearing import Heard
     from muomni_core.model.word_times import HeardWord
@@ -14,7 +16,6 @@ LINE = 42  # characters, and
 LONGEST = 7.0  # seconds, that can be read with comfort
 SHORTEST = 1.0  # seconds that a line stays, where the next one leaves it the time
 PAUSE = 0.7  # seconds between two words that begin a new line
-SENTENCE_ENDS = (".", "?", "!")  # behind a line that is half full another one begins
 
 
 class Cue(NamedTuple):
@@ -33,12 +34,13 @@ def cues(words: Sequence[HeardWord]) -> list[Cue]:
     lines: list[list[HeardWord]] = []
     for word in words:
         line = lines[-1] if lines else None
+        length = sum(len(w.word) + 1 for w in line or ())
         if (
             line is None
-            or sum(len(w.word) + 1 for w in line) + len(word.word) > LINE
+            or length + len(word.word) > LINE
             or word.end - line[0].start > LONGEST
             or word.start - line[-1].end > PAUSE
-            or (line[-1].word.endswith(SENTENCE_ENDS) and sum(len(w.word) + 1 for w in line) > LINE // 2)
+            or (line[-1].word.endswith(END_SIGNS) and length > LINE // 2)
         ):
             lines.append([word])
         else:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from muomni_core.errors import CheckpointError, DataError
+from muomni_core.errors import CheckpointError, DataError, one_line_errors
 from muomni_core.files import open_output
 from muomni_core.text.spoken import ctc_text
 
@@ -253,6 +253,7 @@ def texts(data: Path, max_characters: int) -> Iterator[str]:
             yield written
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m muomni_core.text.ngram", description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, type=Path, help="folder that holds text/ (and speech/)")
@@ -262,15 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-characters", type=int, default=30_000_000, metavar="N", help="text that is read")
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
     chosen = parser.parse_args(arguments)
-    from muomni_core.errors import MuOmniError
-
-    try:
-        places = encode(texts(chosen.data, chosen.max_characters))
-        save(build(places, chosen.order, chosen.max_entries), chosen.out, force=chosen.force)
-        n_entries = LetterModel.load(chosen.out).n_entries
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    places = encode(texts(chosen.data, chosen.max_characters))
+    save(build(places, chosen.order, chosen.max_entries), chosen.out, force=chosen.force)
+    n_entries = LetterModel.load(chosen.out).n_entries
     print(
         f"{chosen.out}: {len(places):,} characters of text, {n_entries:,} n-grams, {chosen.out.stat().st_size:,} bytes"
     )

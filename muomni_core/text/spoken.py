@@ -117,15 +117,8 @@ def spoken(text: str, alphabet: str = ALPHABET) -> Spoken:
 
 
 # As words, which is what a Talker has learned to read: sentences hold hardly a letter by itself.
-_LETTERS = dict(
-    zip(
-        "bcdefghjklmnopqrstuvwxyz",
-        "bee,see,dee,ee,eff,gee,aitch,jay,kay,ell,em,en,oh,pea,queue,are,ess,tea,you,vee,double you,ex,why,zee".split(
-            ","
-        ),
-        strict=True,
-    )
-)
+_NAMES = "bee,see,dee,ee,eff,gee,aitch,jay,kay,ell,em,en,oh,pea,queue,are,ess,tea,you,vee,double you,ex,why,zee"
+_LETTERS = dict(zip("bcdefghjklmnopqrstuvwxyz", _NAMES.split(","), strict=True))
 _LETTER = re.compile(r"(?<![a-z'])([b-hj-z])(?=$|[^a-z']|'s\b)")
 _SPELLED_A = re.compile(r"(?<![a-z'])a(?= [b-z](?![a-z']))|(?<=(?<![a-z'])[b-z] )a(?![a-z'])")
 

@@ -199,6 +199,16 @@ def texts_of_row(row: dict) -> Iterator[str]:
     yield from (str(turn) for turn in row.get("turns") or ())
 
 
+def to_its_bound(source: str, texts: Iterable[str], share: float = 1.0) -> Iterator[str]:
+    """The first of a source's texts, up to the characters that it may have, times `share`."""
+    left = share * SOURCE_CHARACTERS.get(source, DEFAULT_CHARACTERS)
+    for text in texts:
+        if left <= 0:
+            return
+        left -= len(text)
+        yield text
+
+
 def balanced_texts(data: str | Path, seed: int = 0) -> Iterator[str]:
     """Texts of all `text/*-train.jsonl.xz` below `data`, each source to its bound. Raises DataError without any."""
     files = sorted((Path(data) / "text").glob("*-train.jsonl.xz"))
@@ -212,11 +222,7 @@ def balanced_texts(data: str | Path, seed: int = 0) -> Iterator[str]:
         # A context stands in many rows; once is enough.
         texts = list(dict.fromkeys(texts))
         chance.shuffle(texts)
-        left = SOURCE_CHARACTERS.get(source, DEFAULT_CHARACTERS)
-        for text in texts:
-            if left <= 0:
-                break
-            left -= len(text)
+        for text in to_its_bound(source, texts):
             yield text
             if chance.random() < LOWER_SHARE:
                 yield text.lower()

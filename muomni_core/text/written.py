@@ -19,7 +19,8 @@ CASES = ("lower", "capital", "upper")
 MARKS = ("", ",", ".", "?", "!")
 LOWER, CAPITAL, UPPER = range(len(CASES))
 NONE, COMMA, PERIOD, QUESTION, EXCLAMATION = range(len(MARKS))
-ENDS = (PERIOD, QUESTION, EXCLAMATION)  # marks behind which a sentence begins
+ENDS = (PERIOD, QUESTION, EXCLAMATION)  # marks behind which a sentence begins, and
+END_SIGNS = tuple(MARKS[end] for end in ENDS)  # how they are written
 
 _TAIL = re.compile(r"[^A-Za-z0-9%$]*$")
 _BETWEEN = re.compile(r"--|[,;:)]")

@@ -23,7 +23,7 @@ from torch import Tensor
 from muomni_core.checkpoint import component_tensors, find_file, load_stage, save_stage
 from muomni_core.config import to_dict
 from muomni_core.data.features import SpeechSet
-from muomni_core.errors import CheckpointError, DataError, MuOmniError
+from muomni_core.errors import CheckpointError, DataError, one_line_errors
 from muomni_core.model.build import load_components
 from muomni_core.model.codec import TRAINING_ONLY, Codec
 from muomni_core.model.omni import search_path
@@ -49,6 +49,7 @@ def grow(codec: Codec, n_codebooks: int, latents: Tensor) -> Codec:
     return grown.eval()
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="the data root (default: MUOMNI_DATA)")
@@ -56,11 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for codec, talker and vocoder")
     parser.add_argument("--weights", type=Path, help="folder of weights (default: those of the package)")
     args = parser.parse_args(arguments)
-    try:
-        _grow_files(args.data, args.codebooks, args.out, args.weights)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    _grow_files(args.data, args.codebooks, args.out, args.weights)
     return 0
 
 

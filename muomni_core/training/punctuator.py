@@ -24,10 +24,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from muomni_core.errors import DataError, MuOmniError
+from muomni_core.errors import DataError, one_line_errors
 from muomni_core.files import check_output
 from muomni_core.model.punctuator import PAUSES, Punctuator, PunctuatorConfig, save_punctuator, word_pieces
-from muomni_core.text.tokenizer import DEFAULT_CHARACTERS, SOURCE_CHARACTERS, Tokenizer, texts_of_row
+from muomni_core.text.tokenizer import Tokenizer, texts_of_row, to_its_bound
 from muomni_core.text.written import COMMA, ENDS, sentence_starts, written_words
 
 log = logging.getLogger(__name__)
@@ -70,11 +70,7 @@ def read_words(data: Path, split: str, share: float = 1.0) -> Words:
         source = path.name.removesuffix(f"-{split}.jsonl.xz")
         if source in CARELESS:
             continue
-        left = share * SOURCE_CHARACTERS.get(source, DEFAULT_CHARACTERS)
-        for text in _texts(path):
-            if left <= 0:
-                break
-            left -= len(text)
+        for text in to_its_bound(source, _texts(path), share):
             words = written_words(text)
             for word, begins in zip(words, sentence_starts(words), strict=True):
                 row = (known.setdefault(word.word, len(known)), word.case, word.mark, begins)
@@ -218,6 +214,7 @@ def train(words: Words, tokenizer: Tokenizer, *, steps: int, seed: int = 0, n_wo
     return model.eval()
 
 
+@one_line_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m muomni_core.training.punctuator", description=__doc__.split("\n")[0]
@@ -233,18 +230,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     from muomni_core.evaluation.punctuation import report
 
-    try:
-        check_output(chosen.out, chosen.force)
-        tokenizer = Tokenizer.load(chosen.tokenizer)
-        words = read_words(chosen.data, "train", chosen.share)
-        log.info("%d words of train text, %d different ones", len(words.word), len(words.known))
-        model = train(words, tokenizer, steps=chosen.steps, seed=chosen.seed)
-        save_punctuator(chosen.out, model, tokenizer.fingerprint)
-        for line in report(model, read_words(chosen.data, "val", chosen.share), tokenizer):
-            print(line)
-    except MuOmniError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    check_output(chosen.out, chosen.force)
+    tokenizer = Tokenizer.load(chosen.tokenizer)
+    words = read_words(chosen.data, "train", chosen.share)
+    log.info("%d words of train text, %d different ones", len(words.word), len(words.known))
+    model = train(words, tokenizer, steps=chosen.steps, seed=chosen.seed)
+    save_punctuator(chosen.out, model, tokenizer.fingerprint)
+    for line in report(model, read_words(chosen.data, "val", chosen.share), tokenizer):
+        print(line)
     print(f"{chosen.out}: {chosen.out.stat().st_size:,} bytes")
     return 0
 

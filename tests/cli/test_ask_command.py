@@ -160,22 +160,8 @@ def test_too_much_text_is_refused(no_model: None) -> None:
 
 
 def test_generation_flags_reach_the_model(omni: FakeOmni) -> None:
-    run(
-        "ask",
-        "hi",
-        "--temperature",
-        "0.7",
-        "--top-p",
-        "0.9",
-        "--seed",
-        "3",
-        "--max-tokens",
-        "9",
-        "--no-repeat",
-        "2",
-        "--candidates",
-        "5",
-    )
+    given = "--temperature 0.7 --top-p 0.9 --seed 3 --max-tokens 9 --no-repeat 2 --candidates 5"
+    run("ask", "hi", *given.split())
     wanted = {"temperature": 0.7, "top_p": 0.9, "seed": 3, "max_tokens": 9, "no_repeat": 2, "candidates": 5}
     assert omni.calls[0] | wanted == omni.calls[0]
 

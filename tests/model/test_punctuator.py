@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,8 @@ from muomni_core.model.punctuator import (
 )
 from muomni_core.model.word_times import HeardWord
 from muomni_core.text.tokenizer import Tokenizer
-from muomni_core.text.written import ENDS, MARKS
+from muomni_core.text.written import END_SIGNS, MARKS
 
-END = tuple(MARKS[end] for end in ENDS)
 SMALL = PunctuatorConfig(width=16, n_layers=1, n_heads=2, hidden=32)
 
 
@@ -76,15 +76,15 @@ def test_words_times_and_confidences_stay(scribe: Scribe, n: int) -> None:
     assert plain(found) == [word.word for word in words]
     assert [word[1:] for word in found] == [word[1:] for word in words]
     assert confidence(found) == pytest.approx(confidence(words))
-    assert found[-1].word.endswith(END)
+    assert found[-1].word.endswith(END_SIGNS)
 
 
 def test_a_capital_begins_and_follows_every_end(scribe: Scribe) -> None:
     found = list(scribe.written(heard(300)))
-    assert any(word.word.endswith(END) for word in found[:-1])
-    for before, word in zip([None, *found], found, strict=False):
+    assert any(word.word.endswith(END_SIGNS) for word in found[:-1])
+    for before, word in pairwise([None, *found]):
         first = next((c for c in word.word if c.isalpha()), "A")
-        assert first.isupper() or (before is not None and not before.word.endswith(END))
+        assert first.isupper() or (before is not None and not before.word.endswith(END_SIGNS))
 
 
 def test_no_words(scribe: Scribe) -> None:

@@ -234,20 +234,9 @@ def test_an_export_gives_parents_and_a_start(micro_weights: Path, tmp_path: Path
         assert header.parents == {stage: prints[stage] for stage in PARENTS["talker"]}
         assert header.legs[-1]["init"] == str(model)
         assert not (out / "codec.safetensors").exists()  # the export's own served
-    wider = muomni(
-        "train",
-        "--recipe",
-        "smoke",
-        "--stage",
-        "codec",
-        "--out",
-        str(tmp_path / "w"),
-        "--init",
-        str(model),
-        "--set",
-        "model.width=20",
-    )
-    assert wider.exit_code == 1 and f"{model / 'model.safetensors'}: codec." in wider.stderr
+    wider = ("train", "--recipe", "smoke", "--stage", "codec", "--out", str(tmp_path / "w"), "--set", "model.width=20")
+    result = muomni(*wider, "--init", str(model))
+    assert result.exit_code == 1 and f"{model / 'model.safetensors'}: codec." in result.stderr
     args = ("eval", "--stage", "codec", "--recipe", "smoke", "--limit", "4", "--weights")
     assert muomni(*args, str(model)).stdout == muomni(*args, str(micro_weights)).stdout != ""
 

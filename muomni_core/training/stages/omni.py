@@ -45,6 +45,7 @@ from muomni_core.training.gradients import to_device
 from muomni_core.training.loop import Loss
 from muomni_core.training.stages.thinker import Batch as Reading
 from muomni_core.training.stages.thinker import make_batch, reading_loss
+from muomni_core.training.token_loss import token_loss
 
 PICTURES_A_CLIP = 8  # that a spoken question is asked about
 WRITTEN_DOWN = 0.3  # share of the questions' recordings whose words are asked for too
@@ -328,8 +329,8 @@ class Stage:
         )
         hidden = model.thinker(embeddings)  # padded on the right: nobody before looks there
         answers = batch.targets >= 0
-        logits = model.thinker.logits(hidden[answers]).float()
-        return F.cross_entropy(logits, batch.targets[answers], reduction="sum"), float(answers.sum())
+        total = token_loss(hidden[answers], model.thinker.embedding.weight, batch.targets[answers])
+        return total, float(answers.sum())
 
     def _words_loss(self, batch: Batch) -> Tensor:
         """Summed cross-entropy of the words said of each picture, read off its projected frames by the Thinker's head.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from muomni_core.data.features import PassingTokens, TokenSet
@@ -18,6 +17,7 @@ from muomni_core.model.thinker import Thinker
 from muomni_core.training.context import Context
 from muomni_core.training.gradients import to_device
 from muomni_core.training.loop import Loss
+from muomni_core.training.token_loss import token_loss
 
 
 @dataclass
@@ -48,8 +48,8 @@ def make_batch(windows: list[tuple[np.ndarray, np.ndarray]]) -> Batch:
 
 def reading_loss(thinker: Thinker, batch: Batch) -> tuple[Tensor, float]:
     """Summed cross-entropy of the next tokens, and how many they are."""
-    logits = thinker.logits(thinker(thinker.embed(batch.ids), documents=batch.documents)).float()
-    total = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=-100, reduction="sum")
+    hidden = thinker(thinker.embed(batch.ids), documents=batch.documents)
+    total = token_loss(hidden.flatten(0, 1), thinker.embedding.weight, batch.targets.flatten())
     return total, float((batch.targets >= 0).sum())
 
 

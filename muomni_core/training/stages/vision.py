@@ -292,7 +292,7 @@ class Stage:
             some = np.array(picked[first : first + 64])
             boxes = middle_boxes(squares.shapes[some]).to(self.device)
             pixels = read_boxes(squares[some].to(self.device), boxes, self.options.val_size)
-            parts.append(model.image_embedding(model.pool(model.encoder(pixels))))
+            parts.append(model.embed_images(model.encoder(pixels)))
         image = torch.cat(parts).float()
         rows = [self.val.rows[i] for i in picked]
         metrics: dict[str, float] = {}
