@@ -1,6 +1,6 @@
 """What does not change is computed once: mels and small pictures of the rows, in memory-mapped files a shard.
 
-A set of rows with `passing` has the features of but a few shards at a time: see stored.Passing and data/windows.py.
+Of a set with `streamed` the features of a few shards at a time are there: see stored.Streamed and windows.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from muomni_core.config import MelConfig, to_dict
 from muomni_core.data.chat import row_ids
 from muomni_core.data.record import Row
 from muomni_core.data.rows import Patterns, expand, read_path
-from muomni_core.data.stored import Passing, Stored, cache_folder, content_key
+from muomni_core.data.stored import Stored, Streamed, cache_folder, content_key
 from muomni_core.errors import DataError, MuOmniError
 from muomni_core.text.tokenizer import Tokenizer
 
@@ -33,8 +33,7 @@ T = TypeVar("T")
 MIN_SECONDS, MAX_SECONDS = 0.25, 25.0
 
 
-def _stored(passing: bool) -> type[Stored]:
-    return Passing if passing else Stored
+_named: set[tuple[Path, str]] = set()  # rows that were said to be left out: streamed ones are read each epoch
 
 
 class SpeechSet:
@@ -43,7 +42,7 @@ class SpeechSet:
     Clips shorter than 0.25 s or longer than 25 s are left out; unreadable ones are left out and named on stderr.
     """
 
-    def __init__(self, patterns: Patterns, root: Path, passing: bool = False):
+    def __init__(self, patterns: Patterns, root: Path, streamed: bool = False):
         self.texts: list[str] = []
         self.speakers: list[str] = []
         self.sources: list[str] = []
@@ -51,8 +50,8 @@ class SpeechSet:
         self._starts: list[int] = []
         self.n_mels = MelConfig().n_mels
         what = json.dumps(to_dict(MelConfig()))
-        stored = _stored(passing)
-        self.stored = stored(patterns, root, "mel", what, "float16", lambda p, b: _make_mels(p, b, root))
+        kind = Streamed if streamed else Stored
+        self.stored = kind(patterns, root, "mel", what, "float16", lambda p, b: _make_mels(p, b, root))
         for row in self.stored.take_rows():
             self.texts.append(row["text"])
             self.speakers.append(row["speaker"])
@@ -93,9 +92,9 @@ def _make_mels(path: Path, binary: Path, root: Path) -> list[dict]:
 class WaveSet:
     """Clips as sound: `wave(i)` float32 (N,) at 16 kHz, `lengths[i]` samples. Which clips are left out: as SpeechSet."""
 
-    def __init__(self, patterns: Patterns, root: Path, passing: bool = False):
-        stored = _stored(passing)
-        self.stored = stored(patterns, root, "waves", "int16", "int16", lambda p, b: _make_waves(p, b, root))
+    def __init__(self, patterns: Patterns, root: Path, streamed: bool = False):
+        kind = Streamed if streamed else Stored
+        self.stored = kind(patterns, root, "waves", "int16", "int16", lambda p, b: _make_waves(p, b, root))
         rows = self.stored.take_rows()
         self.lengths: list[int] = [row["samples"] for row in rows]
         self._starts: list[int] = [row["start"] for row in rows]
@@ -115,7 +114,9 @@ def _readable(path: Path, root: Path, read: Callable[[Row], T | None]) -> Iterat
         try:
             value = read(row)
         except MuOmniError as error:
-            print(f"{row.key}: left out, {error}", file=sys.stderr)
+            if (path, row.key) not in _named:
+                print(f"{row.key}: left out, {error}", file=sys.stderr)
+                _named.add((path, row.key))
             continue
         if value is not None:
             yield row, value
@@ -144,11 +145,11 @@ def _make_waves(path: Path, binary: Path, root: Path) -> list[dict]:
 class PictureSet:
     """Pictures as small squares-to-be: `pixels(i)` uint8 (3, H, W) with the shorter side `size`, and `rows[i]`."""
 
-    def __init__(self, patterns: Patterns, root: Path, size: int = 128, passing: bool = False):
+    def __init__(self, patterns: Patterns, root: Path, size: int = 128, streamed: bool = False):
         self.rows: list[Row] = []
         self._places: list[tuple[int, int, int]] = []
-        stored = _stored(passing)
-        self.stored = stored(
+        kind = Streamed if streamed else Stored
+        self.stored = kind(
             patterns, root, "pictures", str(size), "uint8", lambda p, b: _make_pictures(p, b, root, size)
         )
         for row in self.stored.take_rows():
@@ -160,7 +161,7 @@ class PictureSet:
         return len(self.rows)
 
     def squares(self) -> Squares:
-        """All pictures squeezed to squares: made once, or, of passing ones, whenever they are asked for."""
+        """All pictures squeezed to squares: made once, or, where they are streamed, whenever they are asked for."""
         return Squares(self)
 
     @property
@@ -179,7 +180,7 @@ class Squares:
     def __init__(self, pictures: PictureSet, size: int = 128):
         self.shapes = torch.tensor(pictures.shapes, dtype=torch.float32).view(-1, 2)
         self.pictures, self.size, self.n_stored = pictures, size, len(pictures)
-        self.array = None if isinstance(pictures.stored, Passing) else self._all()
+        self.array = None if isinstance(pictures.stored, Streamed) else self._all()
         self.more = np.empty((0, 3, size, size), dtype=np.uint8)
 
     def _all(self) -> np.ndarray:
@@ -288,16 +289,16 @@ def _token_stream(paths: list[Path], root: Path, tokenizer: Tokenizer, seed: int
     return ids, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), sum(n_bytes for _, n_bytes in rows)
 
 
-class PassingTokens:
+class StreamedTokens:
     """Text rows as a stream a shard, of which only some lie on the disk at a time; cut into rows of `size` tokens."""
 
     def __init__(self, patterns: Patterns, root: Path, tokenizer: Tokenizer, size: int):
         def make(path: Path, binary: Path) -> list[dict]:
             ids, documents, _ = _token_stream([path], root, tokenizer, 0)
-            np.stack([ids.astype(np.int32), documents], 1).tofile(binary)
+            binary.write_bytes(np.stack([ids.astype(np.int32), documents], 1).tobytes())
             return [{"start": start} for start in range(0, len(ids) - size, size)]
 
-        self.stored = Passing(patterns, root, "tokens", f"{tokenizer.fingerprint}|{size}", "int32", make)
+        self.stored = Streamed(patterns, root, "tokens", f"{tokenizer.fingerprint}|{size}", "int32", make)
         self._starts = [row["start"] for row in self.stored.take_rows()]
 
     def __len__(self) -> int:

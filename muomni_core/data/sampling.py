@@ -24,7 +24,6 @@ class RowSampler:
 
     def __init__(self, n_rows: int, batch: int, seed: int, weights: np.ndarray | None = None):
         self.n_rows, self.batch, self.seed = n_rows, min(batch, n_rows), seed
-        self.unit = self.batch  # rows that are used together
         self.weights = None if weights is None else weights / weights.sum()
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
@@ -33,11 +32,6 @@ class RowSampler:
         if self.weights is not None:
             return rng.choice(self.n_rows, self.n_rows, p=self.weights)
         return rng.permutation(self.n_rows)
-
-    def cut(self, rows: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        """Rows in batches, in their order; what does not fill the last one is left out."""
-        batch = min(self.batch, len(rows))
-        return [rows[start : start + batch] for start in range(0, len(rows) - batch + 1, batch)]
 
     def __call__(self, index: int) -> np.ndarray:
         epoch, place = divmod(index, self.n_rows // self.batch)
@@ -49,21 +43,16 @@ class LengthSampler:
 
     def __init__(self, lengths: list[int] | np.ndarray, budget: int, seed: int, weights: np.ndarray | None = None):
         self.lengths, self.budget, self.seed = np.asarray(lengths), budget, seed
-        self.n_rows, self.unit = len(self.lengths), 1
         self.weights = None if weights is None else weights / weights.sum()
         self.epoch = lru_cache(maxsize=2)(self._batches)  # number -> all its batches
         self._starts = [0]  # number of the first batch of each epoch
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng((self.seed, epoch))
-        n_rows = self.n_rows
+        n_rows = len(self.lengths)
         rows = rng.permutation(n_rows) if self.weights is None else rng.choice(n_rows, n_rows, p=self.weights)
-        return self.cut(rows, rng)
-
-    def cut(self, rows: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-        """Rows in batches of like length, shuffled."""
         # Sorted by length with a little noise, so that not the same clips meet each time.
-        order = rows[np.argsort(self.lengths[rows] * rng.uniform(0.9, 1.1, len(rows)), kind="stable")]
+        order = rows[np.argsort(self.lengths[rows] * rng.uniform(0.9, 1.1, n_rows), kind="stable")]
         batches: list[np.ndarray] = []
         current: list[int] = []
         longest = 0

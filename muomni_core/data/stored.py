@@ -6,6 +6,7 @@ They lie in MUOMNI_CACHE, or in `muomni` of the user's cache folder, and are mad
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -71,7 +72,7 @@ def content_key(path: Path, what: str, root: Path | None = None) -> str:
 
 
 def _early_key(path: Path, what: str) -> str:
-    """The name that version 0 gave."""
+    """The name that version 0 gave, by size and date."""
     about = path.stat()
     text = f"{path.name}|{about.st_size}|{about.st_mtime_ns}|{what}"
     return f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
@@ -151,20 +152,28 @@ class Stored:
     def _put(self, path: Path, binary: Path) -> list[dict]:
         """Makes a shard's features, in place when they are whole; their rows."""
         # Under a name of its own: another run may be making the same.
-        with _partial(binary) as partial:
-            rows = self._make(path, partial)
-            os.replace(partial, binary)
+        try:
+            with _partial(binary) as partial:
+                rows = self._make(path, partial)
+                os.replace(partial, binary)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise DataError(
+                f"the disk is full: no room for the features of {path.name} in {self._folder}; make room, set "
+                "MUOMNI_CACHE to a folder with more of it, or give a smaller --set data.window"
+            ) from None
         return rows
 
     def _say(self, path: Path) -> None:
         print(f"features: {self.kind} of {path.name}", file=sys.stderr)
 
 
-class Passing(Stored):
+class Streamed(Stored):
     """Features of a few shards at a time, for data larger than the disk cache: `enter` makes and drops them.
 
-    What is known of all rows stays: the first time, all shards are gone through once for it. In a tar shard that is
-    changed without another size or date nothing new is seen, as its contents are not read through at each start.
+    What is known of all rows stays: the first time, all shards are gone through once for it. Shards are told apart by
+    size and date, as their contents are not read through at each start.
     """
 
     def _begin(self, shards: list[int]) -> dict[int, np.ndarray]:
@@ -204,17 +213,19 @@ class Passing(Stored):
         return next(memories[shard] for memories in self._lanes.values() if shard in memories)
 
     def _find_folder(self) -> Path:
-        return super()._find_folder() / "passing"
+        return super()._find_folder() / "streamed"
 
     def _key(self, path: Path) -> str:
-        return _early_key(path, self.what) if path.suffix == ".tar" else super()._key(path)
+        alone = path.suffix == ".tar" or (self.kind == "tokens" and path.is_file())  # names no other files
+        return _early_key(path, self.what) if alone else super()._key(path)
 
     def _read(self, path: Path, binary: Path) -> list[dict]:
         index = binary.with_suffix(".json")
         if not index.exists():
             with _locked(self._folder / LOCK):
-                for left in self._folder.glob("*.partial"):  # by one that was killed
-                    left.unlink()
+                for left in self._folder.iterdir():  # by one that was killed
+                    if left.suffix in (".partial", ".bin"):
+                        left.unlink()
                 if not index.exists():  # meanwhile
                     self._say(path)
                     rows = self._put(path, binary)

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from muomni_core.data import features
-from muomni_core.data.features import PassingTokens, PictureSet, SpeechSet, TokenSet, WaveSet
+from muomni_core.data.features import PictureSet, SpeechSet, StreamedTokens, TokenSet, WaveSet
 from muomni_core.data.sampling import LengthSampler, RowSampler
 from muomni_core.data.shards import write_manifest, write_shard
 from muomni_core.data.windows import WindowSampler, windowed
@@ -62,38 +62,35 @@ def sampler(clips: Any, kind: str, window: int, lanes: int, seed: int = 3) -> Wi
 
 def epoch(windows: WindowSampler, lane: int, number: int) -> list[int]:
     """The rows of an epoch that a lane draws, by the numbers of its batches."""
-    n_mine = len(range(lane, N_SHARDS, windows.lanes))
-    per_epoch = -(-n_mine // windows.window)
-    first, n = (
-        sum(len(windows.batches(lane, w)) for w in r)
-        for r in (range(number * per_epoch), range(number * per_epoch, (number + 1) * per_epoch))
-    )
-    return [int(row) for place in range(first, first + n) for row in windows(place * windows.lanes + lane)]
+    first = sum(windows.epoch(lane, earlier).starts[-1] for earlier in range(number))
+    places = range(first, first + windows.epoch(lane, number).starts[-1])
+    return [int(row) for place in places for row in windows(place * windows.lanes + lane)]
 
 
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("kind", ["rows", "lengths"])
 def test_every_row_comes_once_an_epoch_in_another_order_each_time(root: Path, kind: str, lanes: int) -> None:
-    windows = sampler(SpeechSet(PATTERN, root, passing=True), kind, 2, lanes)
+    windows = sampler(SpeechSet(PATTERN, root, streamed=True), kind, 2, lanes)
     epochs = [[row for lane in range(lanes) for row in epoch(windows, lane, number)] for number in range(3)]
     assert all(sorted(rows) == list(range(N_SHARDS * N_CLIPS)) for rows in epochs)
     assert len({tuple(rows) for rows in epochs}) == 3
 
 
 def test_a_window_mixes_its_shards(root: Path) -> None:
-    windows = sampler(SpeechSet(PATTERN, root, passing=True), "rows", 4, 1)
-    assert [len(windows.shards(0, number)) for number in (0, 1)] == [4, 3]
+    windows = sampler(SpeechSet(PATTERN, root, streamed=True), "rows", 4, 1)
+    plan = windows.epoch(0, 0)
+    assert [len(plan.window(number)) for number in (0, 1)] == [4, 3]
     first = [int(windows.stored.shards[windows(place)[0]]) for place in range(4 * N_CLIPS)]
-    assert set(first) == set(windows.shards(0, 0)) and first != sorted(first, key=first.index)
+    assert set(first) == set(plan.window(0)) and first != sorted(first, key=first.index)
 
 
 @pytest.mark.parametrize("kind", ["rows", "lengths"])
 def test_a_resumed_run_finds_its_place(root: Path, kind: str) -> None:
-    clips = SpeechSet(PATTERN, root, passing=True)
+    clips = SpeechSet(PATTERN, root, streamed=True)
     in_order = sampler(clips, kind, 2, 2)
     seen = [in_order(index) for index in range(60)]
     for index in (59, 31, 4):
-        again = sampler(SpeechSet(PATTERN, root, passing=True), kind, 2, 2)
+        again = sampler(SpeechSet(PATTERN, root, streamed=True), kind, 2, 2)
         assert np.array_equal(again(index), seen[index])
     assert not all(np.array_equal(sampler(clips, kind, 2, 2, seed=4)(i), seen[i]) for i in range(10))
 
@@ -108,34 +105,34 @@ def test_the_cache_holds_a_window_a_lane_and_no_more(root: Path, monkeypatch: py
         return rows
 
     monkeypatch.setattr(features, "_make_mels", watched)
-    clips = SpeechSet(PATTERN, root, passing=True)
+    clips = SpeechSet(PATTERN, root, streamed=True)
     assert len(seen) == N_SHARDS and all(sum(map(len, found.values())) == 1 for found in seen)
     assert not binaries(root) and len(clips) == N_SHARDS * N_CLIPS  # what is known of rows stays, nothing else
     windows = sampler(clips, "rows", 2, 2)
     for index in range(100):
         windows(index)
         seen.append(binaries(root))
-    assert all(set(found) <= {"passing", "lane-0", "lane-1"} for found in seen)
+    assert all(set(found) <= {"streamed", "lane-0", "lane-1"} for found in seen)
     assert max(len(names) for found in seen for names in found.values()) == 2
 
 
 def test_features_are_those_of_a_whole_cache(root: Path) -> None:
     for kind, feature in ((SpeechSet, "mel"), (WaveSet, "wave")):
-        whole, passing = kind(PATTERN, root), kind(PATTERN, root, passing=True)
-        windows = WindowSampler(RowSampler(len(passing), 1, 0), passing.stored, 3, 1)
+        whole, streamed = kind(PATTERN, root), kind(PATTERN, root, streamed=True)
+        windows = WindowSampler(RowSampler(len(streamed), 1, 0), streamed.stored, 3, 1)
         for index in range(40):
             (row,) = windows(index)
-            assert torch.equal(getattr(passing, feature)(row), getattr(whole, feature)(row))
-    assert passing.lengths == whole.lengths
+            assert torch.equal(getattr(streamed, feature)(row), getattr(whole, feature)(row))
+    assert streamed.lengths == whole.lengths
 
 
 def test_a_process_makes_the_features_of_its_own_lanes_alone(root: Path) -> None:
-    clips = SpeechSet(PATTERN, root, passing=True)
+    clips = SpeechSet(PATTERN, root, streamed=True)
     both, mine = sampler(clips, "rows", 2, 2), sampler(clips, "rows", 2, 2)
     expected = [both(index) for index in range(40)]
     for path in (root / "cache").rglob("*.bin"):
         path.unlink()
-    mine.stored = SpeechSet(PATTERN, root, passing=True).stored
+    mine.stored = SpeechSet(PATTERN, root, streamed=True).stored
     assert all(np.array_equal(mine(index), expected[index]) for index in range(1, 40, 2))
     assert set(binaries(root)) == {"lane-1"}
 
@@ -143,7 +140,7 @@ def test_a_process_makes_the_features_of_its_own_lanes_alone(root: Path) -> None
 def test_workers_that_come_at_once_or_late_see_the_same(root: Path) -> None:
     if not hasattr(os, "fork"):
         pytest.skip("workers are forked")
-    clips = SpeechSet(PATTERN, root, passing=True)
+    clips = SpeechSet(PATTERN, root, streamed=True)
     windows = sampler(clips, "rows", 2, 1)
     whole = SpeechSet(PATTERN, root)
 
@@ -162,21 +159,21 @@ def test_workers_that_come_at_once_or_late_see_the_same(root: Path) -> None:
 
 
 def test_rows_come_by_their_weights_and_those_of_no_shard_in_every_window(root: Path) -> None:
-    clips = SpeechSet(PATTERN, root, passing=True)
+    clips = SpeechSet(PATTERN, root, streamed=True)
     n_rows, n_more = len(clips), 4
     weights = np.repeat([0.0, 1, 1, 1, 1, 1, 3], N_CLIPS)
     weights = np.concatenate([weights, np.full(n_more, weights.sum() / n_more)])  # half of all
     windows = WindowSampler(RowSampler(n_rows + n_more, 13, 0, weights), clips.stored, 2, 1)
-    rows = np.concatenate([batch for number in range(2000) for batch in windows.batches(0, number)])
+    rows = np.concatenate([batch for number in range(700) for w in range(3) for batch in windows.batches(0, number, w)])
     shares = Counter(int(clips.stored.shards[row]) if row < n_rows else "more" for row in rows)
-    assert 0 not in shares and not any(0 in windows.shards(0, number) for number in range(20))
+    assert 0 not in shares and not any(0 in windows.epoch(0, number).shards for number in range(20))
     for shard, weight in ((6, 3), *((s, 1) for s in range(1, 6))):
         assert shares[shard] / len(rows) == pytest.approx(weight / 16, rel=0.1)
     assert shares["more"] / len(rows) == pytest.approx(0.5, rel=0.1)
 
 
 def test_what_cannot_be_is_said(root: Path) -> None:
-    clips = SpeechSet(PATTERN, root, passing=True)
+    clips = SpeechSet(PATTERN, root, streamed=True)
     with pytest.raises(DataError, match="7 shards cannot be dealt to 8 micro-batches"):
         sampler(clips, "rows", 1, 8)
     with pytest.raises(DataError, match="window is a number of shards"):
@@ -199,16 +196,16 @@ def test_pictures_and_text_pass_too(root: Path) -> None:
         write_shard(root / f"b-train-{shard:03d}.tar", rows)
         texts = [{"text": f"Sentence {number} of shard {shard}, and something more to read."} for number in range(9)]
         write_manifest(root / f"c-train-{shard:03d}.jsonl", texts)
-    whole, passing = PictureSet("b-train-*.tar", root), PictureSet("b-train-*.tar", root, passing=True)
-    windows = WindowSampler(RowSampler(len(passing), 2, 0), passing.stored, 1, 1)
-    squares, same = passing.squares(), whole.squares()
+    whole, streamed = PictureSet("b-train-*.tar", root), PictureSet("b-train-*.tar", root, streamed=True)
+    windows = WindowSampler(RowSampler(len(streamed), 2, 0), streamed.stored, 1, 1)
+    squares, same = streamed.squares(), whole.squares()
     squares.append([Image.new("RGB", (128, 128))])
-    assert passing.rows == whole.rows and len(squares) == 13
+    assert streamed.rows == whole.rows and len(squares) == 13
     for index in range(12):
         picked = windows(index)
         assert torch.equal(squares[picked], same[picked])
 
-    tokens = PassingTokens("c-train-*.jsonl", root, Tokenizer.load(), 8)
+    tokens = StreamedTokens("c-train-*.jsonl", root, Tokenizer.load(), 8)
     windows = WindowSampler(RowSampler(len(tokens), 1, 0), tokens.stored, 1, 1)
     seen = {int(row): tokens.row(int(row), 8) for index in range(3 * len(tokens)) for row in windows(index)}
     assert sorted(seen) == list(range(len(tokens)))

@@ -79,7 +79,7 @@ class Stage:
         self.val = SpeechSet(self.options.val, context.root)
         if context.training:
             window = self.options.window
-            self.clips = SpeechSet(self.options.train, context.root, passing=window > 0)
+            self.clips = SpeechSet(self.options.train, context.root, streamed=window > 0)
             self.targets = read_targets(self.clips, self.n_slots)
             budget, seed = int(100 * recipe.train.seconds), recipe.train.seed
             sources = np.array(self.clips.sources)

@@ -44,7 +44,7 @@ class Stage:
         self.val = SpeechSet(self.options.val, context.root)
         if context.training:
             window = self.options.window
-            self.clips = SpeechSet(self.options.train, context.root, passing=window > 0)
+            self.clips = SpeechSet(self.options.train, context.root, streamed=window > 0)
             weights = torch.tensor(self.clips.frames).double().numpy()  # a long clip gives more crops
             sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, weights)
             self.sampler = windowed(sampler, self.clips.stored, window, recipe.train.accumulate)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from muomni_core.data.features import PassingTokens, TokenSet
+from muomni_core.data.features import StreamedTokens, TokenSet
 from muomni_core.data.sampling import RowSampler
 from muomni_core.data.windows import WindowSampler
 from muomni_core.evaluation.metrics import bits_per_byte
@@ -71,10 +71,10 @@ class Stage:
 
     def _read(self, context: Context) -> None:
         options, train = self.options, context.recipe.train
-        self.tokens: TokenSet | PassingTokens
+        self.tokens: TokenSet | StreamedTokens
         self.sampler: RowSampler | WindowSampler
         if options.window:
-            self.tokens = PassingTokens(options.train, context.root, context.tokenizer, options.context)
+            self.tokens = StreamedTokens(options.train, context.root, context.tokenizer, options.context)
             sampler = RowSampler(len(self.tokens), train.batch, train.seed)
             self.sampler = WindowSampler(sampler, self.tokens.stored, options.window, train.accumulate)
         else:

@@ -140,7 +140,7 @@ class Stage:
     def _gather(self, context: Context, batch: int, seed: int, accumulate: int) -> None:
         """Photographs and drawn scenes, and how often each is shown."""
         options = self.options
-        pictures = PictureSet(options.train, context.root, passing=options.window > 0)
+        pictures = PictureSet(options.train, context.root, streamed=options.window > 0)
         self.rows, self.squares = list(pictures.rows), pictures.squares()
         weights = np.array([options.weights.get(r.source, 1.0) for r in self.rows])
         # Of a scene nothing may be cut away: its caption counts.

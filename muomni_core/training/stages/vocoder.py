@@ -83,7 +83,7 @@ class Stage:
         self.val = WaveSet(self.options.val, context.root)
         if context.training:
             window = self.options.window
-            self.clips = WaveSet(self.options.train, context.root, passing=window > 0)
+            self.clips = WaveSet(self.options.train, context.root, streamed=window > 0)
             weights = self._weights(context.root)
             sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, weights)
             self.sampler = windowed(sampler, self.clips.stored, window, self.accumulate)
@@ -98,8 +98,8 @@ class Stage:
             return weights
         named = [p for p in self.options.train if not p.startswith("!")]
         left_out = [p for p in self.options.train if p.startswith("!")]
-        passing = self.options.window > 0
-        counts = [len(WaveSet([pattern, *left_out], root, passing)) for pattern in named]
+        streamed = self.options.window > 0
+        counts = [len(WaveSet([pattern, *left_out], root, streamed)) for pattern in named]
         if len(counts) != len(shares) or sum(counts) != len(weights) or min(shares) < 0:
             raise DataError(
                 f"recipe {self.name}: shares should be one number of 0 or more for each pattern of train, and no two "
