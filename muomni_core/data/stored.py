@@ -152,17 +152,9 @@ class Stored:
     def _put(self, path: Path, binary: Path) -> list[dict]:
         """Makes a shard's features, in place when they are whole; their rows."""
         # Under a name of its own: another run may be making the same.
-        try:
-            with _partial(binary) as partial:
-                rows = self._make(path, partial)
-                os.replace(partial, binary)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise DataError(
-                f"the disk is full: no room for the features of {path.name} in {self._folder}; make room, set "
-                "MUOMNI_CACHE to a folder with more of it, or give a smaller --set data.window"
-            ) from None
+        with _partial(binary) as partial:
+            rows = self._make(path, partial)
+            os.replace(partial, binary)
         return rows
 
     def _say(self, path: Path) -> None:
@@ -197,6 +189,17 @@ class Streamed(Stored):
                     file.unlink()
             # Mapped at once: they stay readable when another process has gone on and dropped them.
             self._lanes[lane] = {shard: self._remade(shard, folder) for shard in shards}
+
+    def _put(self, path: Path, binary: Path) -> list[dict]:
+        try:
+            return super()._put(path, binary)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise DataError(
+                f"the disk is full: no room for the features of {path.name} in {binary.parent}; make room, set "
+                "MUOMNI_CACHE to a folder with more of it, or begin a new run with a smaller --set data.window"
+            ) from None
 
     def _remade(self, shard: int, folder: Path) -> np.ndarray:
         path, binary = self.paths[shard], folder / self._binaries[shard].name

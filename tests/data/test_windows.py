@@ -186,7 +186,76 @@ def test_what_cannot_be_is_said(root: Path) -> None:
         windows(0)
 
 
-def test_pictures_and_text_pass_too(root: Path) -> None:
+def test_a_full_disk_is_said_and_leaves_no_half_made_features(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = SpeechSet(PATTERN, root, streamed=True)
+
+    def full(_: Path, binary: Path, __: Path) -> list[dict]:
+        binary.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(features, "_make_mels", full)
+    with pytest.raises(DataError, match="the disk is full: no room for the features of a-train-"):
+        sampler(clips, "rows", 2, 1)(0)
+    assert not binaries(root)
+
+
+def test_what_a_killed_process_left_goes(root: Path) -> None:
+    folder = root / "cache" / "mel" / "streamed"
+    (folder / "lane-0").mkdir(parents=True)
+    for left in (
+        folder / "a.1.partial",
+        folder / "b.bin",
+        folder / "lane-0" / "c.2.partial",
+        folder / "lane-0" / "d.bin",
+    ):
+        left.write_bytes(b"half")
+    windows = sampler(SpeechSet(PATTERN, root, streamed=True), "rows", 1, 1)
+    assert set(binaries(root)) == {"lane-0"}
+    windows(0)
+    assert len(binaries(root)["lane-0"]) == 1
+
+
+class FewShards:
+    """Shards without features."""
+
+    def __init__(self, n_shards: int, n_rows: int):
+        self.shards = np.repeat(np.arange(n_shards), n_rows)
+
+    def enter(self, lane: int, shards: list[int]) -> None:
+        pass
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("budget", [90, 700])
+def test_batches_are_counted_as_they_are_cut_and_keep_to_their_length(weighted: bool, budget: int) -> None:
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(5, 120, 12 * 40)
+    weights = rng.random(len(lengths)) * (rng.random(len(lengths)) < 0.5) if weighted else None
+    windows = WindowSampler(LengthSampler(lengths, budget, 2, weights), FewShards(12, 40), 2, 3)  # type: ignore[arg-type]
+    seen: Counter[int] = Counter()
+    for number in range(40):
+        for lane in range(3):
+            plan = windows.epoch(lane, number)
+            for window in range(len(plan.starts) - 1):
+                batches = windows.batches(lane, number, window)
+                assert len(batches) == plan.starts[window + 1] - plan.starts[window]
+                assert all(len(b) == 1 or len(b) * lengths[b].max() <= budget for b in batches)
+                seen.update(int(row) for batch in batches for row in batch)
+    wanted = np.ones(len(lengths)) if weights is None else weights / weights.mean()
+    counts = np.array([seen[row] for row in range(len(lengths))]) / 40
+    assert np.abs(counts - wanted).max() < (0.5 if weighted else 1e-9)
+
+
+def test_a_place_behind_many_batches_is_found_without_drawing_them() -> None:
+    lengths = np.random.default_rng(0).integers(60, 2000, 200 * 100)
+    windows = WindowSampler(LengthSampler(lengths, 16_000, 0), FewShards(200, 100), 2, 1)  # type: ignore[arg-type]
+    drawn = []
+    draw = windows._draw
+    windows.batches = lambda *place: drawn.append(place) or draw(*place)  # type: ignore[assignment,func-returns-value]
+    assert len(windows(100_000)) and len(drawn) == 1
+
+
+def test_pictures_and_text_are_streamed_too(root: Path) -> None:
     for shard in range(3):
         rows = []
         for number in range(4):
