@@ -37,20 +37,34 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SPARE_VOCODER = "the package's is made for another codec than this one; Griffin-Lim makes the waveform"
+SPARE_STAGE = "the package's does not fit the weights given and is set aside"
 STAGES = ("codec", "audio", "vision", "omni", "talker", "vocoder")
 
 
 class MuOmni:
     """A loaded model. Weights of a stage are read when they are first needed; their headers are checked at once."""
 
-    def __init__(self, files: dict[str, Path], headers: dict[str, Header], tokenizer: Tokenizer, device: torch.device):
+    def __init__(
+        self,
+        files: dict[str, Path],
+        headers: dict[str, Header],
+        tokenizer: Tokenizer,
+        device: torch.device,
+        set_aside: dict[str, str],
+    ):
         self._files, self._headers, self.device = files, headers, device
         self.tokenizer = tokenizer
+        self.set_aside = (
+            set_aside  # stages of the package that do not fit the folder's: what is said when they are needed
+        )
         self.fingerprints = {stage: header.fingerprint for stage, header in headers.items()}
 
     @classmethod
     def load(cls, folder: str | Path | None = None, device: str = "auto") -> MuOmni:
         """The stages that are found in `folder`, the rest from the package; an export (folder or file) stands by itself.
+
+        What the package has for other parents than the folder's is set aside: who has trained a codec can use it, and
+        is told to train a Talker when he speaks.
 
         Args:
             device: auto (a GPU where there is one), cpu, cuda or mps.
@@ -62,13 +76,15 @@ class MuOmni:
         found = {stage: find_file(folders, f"{stage}.safetensors") for stage in STAGES}
         files = {stage: path for stage, path in found.items() if path is not None}
         headers = {stage: read_header(path, stage, tokenizer=tokenizer.fingerprint) for stage, path in files.items()}
+        set_aside = spare_stages(files, headers)
+        for stage in set_aside:
+            log.info("%s: %s", stage, SPARE_VOCODER if stage == "vocoder" else SPARE_STAGE)
+            del files[stage], headers[stage]
+        set_aside.pop("vocoder", None)  # there is another way
         prints = {stage: header.fingerprint for stage, header in headers.items()}
-        if is_spare_vocoder(files, headers):
-            log.info("vocoder: %s", SPARE_VOCODER)
-            del files["vocoder"], headers["vocoder"], prints["vocoder"]
         for stage, header in headers.items():
             check_parents(files[stage], header, prints)
-        return cls(files, headers, tokenizer, pick_device(device))
+        return cls(files, headers, tokenizer, pick_device(device), set_aside)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -90,6 +106,8 @@ class MuOmni:
 
     def _component(self, stage: str, component: str) -> Any:
         """A component of a stage, its weights read at the first call."""
+        if stage in self.set_aside:
+            raise CheckpointError(self.set_aside[stage])
         if stage not in self._files:
             raise CheckpointError(f"no {stage}.safetensors: train it with muomni train --stage {stage}")
         if stage not in self._loaded:
@@ -349,11 +367,20 @@ def load_tokenizer(folders: list[Path]) -> Tokenizer:
     return Tokenizer.load(path)
 
 
-def is_spare_vocoder(files: dict[str, Path], headers: dict[str, Header]) -> bool:
-    """Whether the vocoder is the package's, which nobody asked for, beside a codec that it was not made for."""
-    if "vocoder" not in headers or "codec" not in headers or files["vocoder"].parent != SHIPPED:
-        return False
-    return files["codec"].parent != SHIPPED and headers["vocoder"].parents["codec"] != headers["codec"].fingerprint
+def spare_stages(files: dict[str, Path], headers: dict[str, Header]) -> dict[str, str]:
+    """The stages that are the package's, which nobody asked for, beside parents that they were not made for: why not."""
+    prints = {stage: header.fingerprint for stage, header in headers.items()}
+    found = {}
+    for stage, header in headers.items():
+        given = {
+            parent: prints[parent] for parent in header.parents if parent in prints and files[parent].parent != SHIPPED
+        }
+        try:
+            if files[stage].parent == SHIPPED:
+                check_parents(files[stage], header, given)
+        except CheckpointError as error:
+            found[stage] = str(error)
+    return found
 
 
 def pick_device(name: str) -> torch.device:

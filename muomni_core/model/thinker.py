@@ -205,22 +205,31 @@ class Projector(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         if frames.shape[-1] != self.in_width:
             raise ShapeError(f"{self.component}: expected shape (..., {self.in_width}), got {tuple(frames.shape)}")
-        return self.out_norm(self.down(F.gelu(self.up(self.norm(frames)))))
+        return self.project(self.norm(frames))
+
+    def project(self, normed: Tensor) -> Tensor:
+        return self.out_norm(self.down(F.gelu(self.up(normed))))
 
 
 class VisionProjector(Projector):
-    """The frames of whole pictures, CLS and cells row by row, to which their places in the picture may be added.
+    """The frames of whole pictures, CLS and cells row by row, each told its place in the picture.
 
-    An eye that learned from mirrored photographs says little of left and right.
+    An eye that learned from mirrored photographs says little of left and right. The place is added before the layers
+    that project, which can make one thing of both, a circle on the left; behind them thousands of questions for the side
+    taught nothing, as the Thinker looks at no cell for it while all of them say alike where they are.
     """
 
     def __init__(self, in_width: int, config: ProjectorConfig):
         super().__init__(in_width, config, "vision_projector")
-        n_frames = 1 + config.picture_grid**2
-        self.positions = nn.Parameter(torch.zeros(n_frames, config.out_width)) if config.picture_positions else None
+        self.positions = None
+        if config.picture_positions:
+            grid = config.picture_grid
+            # From edge to edge along one direction for columns and one for rows; CLS has no place.
+            x, y = torch.linspace(-1, 1, grid).repeat(grid), torch.linspace(-1, 1, grid).repeat_interleave(grid)
+            places = torch.cat([torch.zeros(1, 2), torch.stack([x, y], 1)]) @ torch.randn(2, in_width)
+            self.positions = nn.Parameter(0.5 * places)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        projected = super().forward(frames)
-        if self.positions is None:
-            return projected
-        return (projected.reshape(-1, *self.positions.shape) + self.positions).view_as(projected)
+    def project(self, normed: Tensor) -> Tensor:
+        if self.positions is not None:
+            normed = (normed.reshape(-1, *self.positions.shape) + self.positions).view_as(normed)
+        return super().project(normed)

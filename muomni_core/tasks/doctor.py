@@ -24,10 +24,10 @@ from muomni_core.model.omni import (
     SPARE_VOCODER,
     STAGES,
     MuOmni,
-    is_spare_vocoder,
     load_tokenizer,
     pick_device,
     search_path,
+    spare_stages,
 )
 from muomni_core.text.tokenizer import Tokenizer
 
@@ -157,9 +157,10 @@ def _examine_weights(report: Report, weights: Path | None) -> None:
             headers[stage] = read_header(path, stage)
         except MuOmniError:
             continue  # said by load_stage below
-    if is_spare_vocoder(files, headers):
-        report.checks.append(_tried("vocoder", lambda: (FINE, SPARE_VOCODER)))
-        del files["vocoder"], headers["vocoder"]
+    for stage, why_not in spare_stages(files, headers).items():
+        state, said = (FINE, SPARE_VOCODER) if stage == "vocoder" else (WRONG, why_not)
+        report.checks.append(Finding(stage, state, said))
+        del files[stage], headers[stage]
     prints = {stage: header.fingerprint for stage, header in headers.items()}
     for stage, path in files.items():
         report.checks.append(_tried(stage, partial(_check_stage, stage, path, mark, prints)))

@@ -50,10 +50,13 @@ def export(omni: MuOmni, target: str | Path, *, force: bool = False) -> dict[str
     """Writes all that `omni` was loaded from into the folder `target`: its files, and bytes of each.
 
     The weights are read and checked on the way, and keep their fingerprints: `MuOmni.load(target)` gives the same answers.
-    The folder appears when it is whole. Raises InputError as check_folder does, CheckpointError for damaged weights.
+    The folder appears when it is whole. Raises InputError as check_folder does, CheckpointError for weights that are damaged
+    or do not fit each other.
     """
     target = Path(target)
     check_folder(target, force)
+    for why_not in omni.set_aside.values():
+        raise CheckpointError(why_not)
     made = Path(tempfile.mkdtemp(prefix=".muomni-", dir=Path(os.path.abspath(target)).parent))
     try:
         _write(omni, made)

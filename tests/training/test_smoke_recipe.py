@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from muomni_core.training.run import build_context, run_stage
 from muomni_core.training.stages import STAGES as ALL_STAGES
 from muomni_core.training.stages import stage_class
 from muomni_core.vision.image import load_image
+from muomni_core.weights import SHIPPED
 
 STAGES = ("codec", "audio", "vision", "thinker", "omni", "talker")
 # What each stage is judged by, and whether more of it is better.
@@ -218,6 +220,23 @@ def test_what_eval_refuses(micro_weights: Path, tmp_path: Path) -> None:
         evaluate_stage("talker", recipe="smoke", weights=tmp_path)
     result = muomni("speak", "good dog", "-o", str(tmp_path / "a.wav"), "--weights", str(tmp_path))
     assert result.exit_code == 1 and "muomni train --stage talker" in result.stderr
+
+
+def test_a_stage_of_ones_own_is_usable_before_those_that_need_it(
+    micro_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, package, sound = tmp_path / "own", tmp_path / "package", str(tmp_path / "a.wav")
+    shutil.copytree(micro_weights, package)
+    shutil.copy(SHIPPED / "tokenizer.json", package)
+    muomni("train", "--stage", "codec", "--recipe", "smoke", "--out", str(own), "--set=steps=1", "--set=batch=2")
+    monkeypatch.setattr("muomni_core.model.omni.SHIPPED", package)
+    assert muomni("speak", "good dog", "-o", sound).exit_code == 0
+    result = muomni("codec", "encode", sound, "-o", str(tmp_path / "a.codes"), "--weights", str(own))
+    assert result.exit_code == 0, result.stderr
+    for command in (("speak", "good dog", "-o", str(tmp_path / "b.wav")), ("export", str(tmp_path / "model"))):
+        result = muomni(*command, "--weights", str(own))
+        assert result.exit_code == 1 and "talker weights were trained on codec" in result.stderr, command
+    assert not (tmp_path / "b.wav").exists() and not (tmp_path / "model").exists()
 
 
 def test_an_export_gives_parents_and_a_start(micro_weights: Path, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ class Stage:
             self.val_frames = self._picture_frames(self.val_pictures, 1, "val")
 
     def adapt(self, tensors: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
-        """Weights to begin from; the places in a picture, where these know none, begin as nothing."""
+        """Weights to begin from; the places in a picture, where these know none, begin as here."""
         positions = self.model.vision_projector.positions
         return tensors if positions is None else {"vision_projector.positions": positions} | tensors
 
