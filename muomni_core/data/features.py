@@ -1,11 +1,10 @@
 """What does not change is computed once: mels and small pictures of the rows, in memory-mapped files a shard.
 
-They lie in MUOMNI_CACHE, or in `muomni` of the user's cache folder, and are made again when the data's contents change.
+Of a set with `streamed` the features of a few shards at a time are there: see stored.Streamed and windows.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -20,10 +19,10 @@ from torch import Tensor
 
 from muomni_core.config import MelConfig, to_dict
 from muomni_core.data.chat import row_ids
-from muomni_core.data.layouts import files_below
-from muomni_core.data.record import AUDIO_SUFFIXES, IMAGE_SUFFIXES, Row
+from muomni_core.data.record import Row
 from muomni_core.data.rows import Patterns, expand, read_path
-from muomni_core.errors import MuOmniError
+from muomni_core.data.stored import Stored, Streamed, cache_folder, content_key
+from muomni_core.errors import DataError, MuOmniError
 from muomni_core.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -34,86 +33,7 @@ T = TypeVar("T")
 MIN_SECONDS, MAX_SECONDS = 0.25, 25.0
 
 
-def cache_folder() -> Path:
-    named = os.environ.get("MUOMNI_CACHE")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else base / "muomni"
-
-
-_digests: dict[tuple[str, int, int], str] = {}  # contents read once a process: (path, size, mtime) -> digest
-
-
-def _digest(path: Path) -> str:
-    """Of a file's bytes: dates change between checkouts of the same data."""
-    about = path.stat()
-    memo = (str(path), about.st_size, about.st_mtime_ns)
-    if memo not in _digests:
-        with path.open("rb") as file:
-            _digests[memo] = hashlib.file_digest(file, "blake2b").hexdigest()
-    return _digests[memo]
-
-
-def _key(path: Path, what: str, root: Path | None = None) -> str:
-    """A name that changes with the contents of a file or folder and with `what` is made of it.
-
-    Args:
-        root: given where sounds or pictures that `path` names count too; by size and date, as there may be thousands.
-    """
-    digest = hashlib.blake2b(f"{path.name}|{what}".encode(), digest_size=8)
-    media = AUDIO_SUFFIXES | IMAGE_SUFFIXES
-    named: set[Path] = set()
-    for file in files_below(path) if path.is_dir() else [path]:
-        if file.suffix[1:].lower() in media:
-            named.add(file)
-        else:
-            digest.update(f"|{file.relative_to(path)}|{_digest(file)}".encode("utf-8", "surrogateescape"))
-    if root is not None and path.is_file() and path.suffix != ".tar":
-        values = (value for row in read_path(path, root) for value in (row.audio, row.image))
-        named.update(value for value in values if isinstance(value, Path))
-    for file in sorted(named):
-        about = file.stat()
-        digest.update(f"|{file.name}|{about.st_size}|{about.st_mtime_ns}".encode("utf-8", "surrogateescape"))
-    return f"{path.stem}-{digest.hexdigest()}"
-
-
-def _early_key(path: Path, what: str) -> str:
-    """The name that version 0 gave."""
-    about = path.stat()
-    text = f"{path.name}|{about.st_size}|{about.st_mtime_ns}|{what}"
-    return f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-
-
-def _take_early(index: Path, early: Path) -> None:
-    """Features of version 0 get a second name rather than being made again."""
-    with contextlib.suppress(OSError):
-        if early.exists() and not index.exists():
-            index.with_suffix(".bin").unlink(missing_ok=True)
-            os.link(early.with_suffix(".bin"), index.with_suffix(".bin"))
-            os.link(early, index)
-
-
-def _cached(
-    path: Path, root: Path, kind: str, what: str, make: Callable[[Path, Path], list[dict]]
-) -> tuple[Path, list[dict]]:
-    """The binary file and the rows of one shard's features, made now if they are not there."""
-    folder = cache_folder() / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    binary = folder / f"{_key(path, what, root)}.bin"
-    index = binary.with_suffix(".json")
-    if path.suffix == ".tar":
-        _take_early(index, folder / f"{_early_key(path, what)}.json")
-    if not index.exists():
-        print(f"features: {kind} of {path.name}", file=sys.stderr)
-        # Under names of their own: another run may be making the same.
-        partial = binary.with_name(f"{binary.stem}.{os.getpid()}.partial")
-        try:
-            rows = make(path, partial)
-            os.replace(partial, binary)
-            partial.write_text(json.dumps(rows), encoding="utf-8")
-            os.replace(partial, index)
-        finally:
-            partial.unlink(missing_ok=True)
-    return binary, json.loads(index.read_text(encoding="utf-8"))
+_named: set[tuple[Path, str]] = set()  # rows that were said to be left out: streamed ones are read each epoch
 
 
 class SpeechSet:
@@ -122,32 +42,29 @@ class SpeechSet:
     Clips shorter than 0.25 s or longer than 25 s are left out; unreadable ones are left out and named on stderr.
     """
 
-    def __init__(self, patterns: Patterns, root: Path):
+    def __init__(self, patterns: Patterns, root: Path, streamed: bool = False):
         self.texts: list[str] = []
         self.speakers: list[str] = []
         self.sources: list[str] = []
         self.frames: list[int] = []
-        self._places: list[tuple[np.ndarray, int]] = []
-        n_mels = MelConfig().n_mels
+        self._starts: list[int] = []
+        self.n_mels = MelConfig().n_mels
         what = json.dumps(to_dict(MelConfig()))
-        for path in expand(patterns, root):
-            binary, rows = _cached(path, root, "mel", what, lambda p, b: _make_mels(p, b, root))
-            if not rows:
-                continue
-            memory = np.memmap(binary, dtype=np.float16, mode="r").reshape(-1, n_mels)
-            for row in rows:
-                self.texts.append(row["text"])
-                self.speakers.append(row["speaker"])
-                self.sources.append(row["source"])
-                self.frames.append(row["frames"])
-                self._places.append((memory, int(row["start"])))
+        kind = Streamed if streamed else Stored
+        self.stored = kind(patterns, root, "mel", what, "float16", lambda p, b: _make_mels(p, b, root))
+        for row in self.stored.take_rows():
+            self.texts.append(row["text"])
+            self.speakers.append(row["speaker"])
+            self.sources.append(row["source"])
+            self.frames.append(row["frames"])
+            self._starts.append(row["start"])
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def mel(self, i: int, start: int = 0, n_frames: int | None = None) -> Tensor:
         """(T, 128) float32 log mel of clip i, or a piece of it."""
-        memory, offset = self._places[i]
+        memory, offset = self.stored.memory(i).reshape(-1, self.n_mels), self._starts[i]
         n_frames = self.frames[i] - start if n_frames is None else n_frames
         return torch.from_numpy(memory[offset + start : offset + start + n_frames].astype(np.float32))
 
@@ -175,23 +92,18 @@ def _make_mels(path: Path, binary: Path, root: Path) -> list[dict]:
 class WaveSet:
     """Clips as sound: `wave(i)` float32 (N,) at 16 kHz, `lengths[i]` samples. Which clips are left out: as SpeechSet."""
 
-    def __init__(self, patterns: Patterns, root: Path):
-        self.lengths: list[int] = []
-        self._places: list[tuple[np.ndarray, int]] = []
-        for path in expand(patterns, root):
-            binary, rows = _cached(path, root, "waves", "int16", lambda p, b: _make_waves(p, b, root))
-            if not rows:
-                continue
-            memory = np.memmap(binary, dtype=np.int16, mode="r")
-            for row in rows:
-                self.lengths.append(row["samples"])
-                self._places.append((memory, row["start"]))
+    def __init__(self, patterns: Patterns, root: Path, streamed: bool = False):
+        kind = Streamed if streamed else Stored
+        self.stored = kind(patterns, root, "waves", "int16", "int16", lambda p, b: _make_waves(p, b, root))
+        rows = self.stored.take_rows()
+        self.lengths: list[int] = [row["samples"] for row in rows]
+        self._starts: list[int] = [row["start"] for row in rows]
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def wave(self, i: int, start: int = 0, n_samples: int | None = None) -> Tensor:
-        memory, offset = self._places[i]
+        memory, offset = self.stored.memory(i), self._starts[i]
         end = self.lengths[i] if n_samples is None else min(self.lengths[i], start + n_samples)
         return torch.from_numpy(memory[offset + start : offset + end].astype(np.float32) / 32768)
 
@@ -202,7 +114,9 @@ def _readable(path: Path, root: Path, read: Callable[[Row], T | None]) -> Iterat
         try:
             value = read(row)
         except MuOmniError as error:
-            print(f"{row.key}: left out, {error}", file=sys.stderr)
+            if (path, row.key) not in _named:
+                print(f"{row.key}: left out, {error}", file=sys.stderr)
+                _named.add((path, row.key))
             continue
         if value is not None:
             yield row, value
@@ -231,35 +145,32 @@ def _make_waves(path: Path, binary: Path, root: Path) -> list[dict]:
 class PictureSet:
     """Pictures as small squares-to-be: `pixels(i)` uint8 (3, H, W) with the shorter side `size`, and `rows[i]`."""
 
-    def __init__(self, patterns: Patterns, root: Path, size: int = 128):
+    def __init__(self, patterns: Patterns, root: Path, size: int = 128, streamed: bool = False):
         self.rows: list[Row] = []
-        self.files: list[str] = []  # of the features; their names change with the data
-        self._places: list[tuple[np.memmap, int, int, int]] = []
-        for path in expand(patterns, root):
-            binary, rows = _cached(path, root, "pictures", str(size), lambda p, b: _make_pictures(p, b, root, size))
-            if not rows:
-                continue
-            memory = np.memmap(binary, dtype=np.uint8, mode="r")
-            self.files.append(binary.name)
-            for row in rows:
-                start, height, width = row.pop("place")
-                self._places.append((memory, start, height, width))
-                self.rows.append(Row(**row))
+        self._places: list[tuple[int, int, int]] = []
+        kind = Streamed if streamed else Stored
+        self.stored = kind(
+            patterns, root, "pictures", str(size), "uint8", lambda p, b: _make_pictures(p, b, root, size)
+        )
+        for row in self.stored.take_rows():
+            start, height, width = row["place"]
+            self._places.append((start, height, width))
+            self.rows.append(Row(**{name: value for name, value in row.items() if name != "place"}))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def squares(self) -> Squares:
-        """All pictures squeezed to squares, made once."""
+        """All pictures squeezed to squares: made once, or, where they are streamed, whenever they are asked for."""
         return Squares(self)
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
         """(height, width) of each."""
-        return [(height, width) for _, _, height, width in self._places]
+        return [(height, width) for _, height, width in self._places]
 
     def pixels(self, i: int) -> Tensor:
-        memory, start, height, width = self._places[i]
+        memory, (start, height, width) = self.stored.memory(i), self._places[i]
         return torch.from_numpy(memory[start : start + 3 * height * width].reshape(3, height, width).copy())
 
 
@@ -268,21 +179,28 @@ class Squares:
 
     def __init__(self, pictures: PictureSet, size: int = 128):
         self.shapes = torch.tensor(pictures.shapes, dtype=torch.float32).view(-1, 2)
-        about = json.dumps([size, pictures.files])
+        self.pictures, self.size, self.n_stored = pictures, size, len(pictures)
+        self.array = None if isinstance(pictures.stored, Streamed) else self._all()
+        self.more = np.empty((0, 3, size, size), dtype=np.uint8)
+
+    def _all(self) -> np.ndarray:
+        about = json.dumps([self.size, self.pictures.stored.names])
         path = cache_folder() / "squares" / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.npy"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            print(f"features: {len(pictures)} squares", file=sys.stderr)
-            from torchvision.transforms.v2.functional import resize
-
-            array = np.empty((len(pictures), 3, size, size), dtype=np.uint8)
-            for i in range(len(pictures)):
-                array[i] = resize(pictures.pixels(i), [size, size], antialias=True).numpy()
+            print(f"features: {self.n_stored} squares", file=sys.stderr)
+            array = np.empty((self.n_stored, 3, self.size, self.size), dtype=np.uint8)
+            for i in range(self.n_stored):
+                array[i] = self._squeezed(i)
             partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
             np.save(partial, array)
             os.replace(partial, path)
-        self.array = np.load(path, mmap_mode="r")
-        self.more = np.empty((0, 3, size, size), dtype=np.uint8)
+        return np.load(path, mmap_mode="r")
+
+    def _squeezed(self, i: int) -> np.ndarray:
+        from torchvision.transforms.v2.functional import resize
+
+        return resize(self.pictures.pixels(i), [self.size, self.size], antialias=True).numpy()
 
     def append(self, pictures: Sequence[Image.Image]) -> None:
         """Pictures that lie in no file, of the squares' own size; they are kept in memory."""
@@ -291,13 +209,17 @@ class Squares:
         self.shapes = torch.cat([self.shapes, torch.full((len(more), 2), float(more.shape[-1]))])
 
     def __len__(self) -> int:
-        return len(self.array) + len(self.more)
+        return self.n_stored + len(self.more)
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
         squares = np.empty((len(rows), *self.more.shape[1:]), dtype=np.uint8)
-        stored = rows < len(self.array)
-        squares[stored] = self.array[rows[stored]]
-        squares[~stored] = self.more[rows[~stored] - len(self.array)]
+        stored = rows < self.n_stored
+        if self.array is None:
+            for place in np.flatnonzero(stored):
+                squares[place] = self._squeezed(int(rows[place]))
+        else:
+            squares[stored] = self.array[rows[stored]]
+        squares[~stored] = self.more[rows[~stored] - self.n_stored]
         return torch.from_numpy(squares)
 
 
@@ -328,29 +250,65 @@ class TokenSet:
 
     def __init__(self, patterns: Patterns, root: Path, tokenizer: Tokenizer, seed: int = 0):
         paths = expand(patterns, root)
-        about = "|".join(_key(p, "tokens") for p in paths) + f"|{tokenizer.fingerprint}|{seed}"
+        about = "|".join(content_key(p, "tokens") for p in paths) + f"|{tokenizer.fingerprint}|{seed}"
         name = hashlib.sha256(about.encode()).hexdigest()[:16]
         folder = cache_folder() / "tokens"
         folder.mkdir(parents=True, exist_ok=True)
         ids_path, documents_path = folder / f"{name}.ids.npy", folder / f"{name}.documents.npy"
         if not documents_path.exists():
-            rows = [(row_ids(tokenizer, r), _n_bytes(r)) for path in paths for r in read_path(path, root)]
-            rows = [row for row in rows if row[0]]
-            # Rows of a source lie together in their file; shuffled, a window of the stream is a mix.
-            order = np.random.default_rng(seed).permutation(len(rows))
-            stream = np.concatenate([np.array(rows[i][0], dtype=np.uint16) for i in order])
-            lengths = np.array([len(rows[i][0]) for i in order])
-            np.save(folder / f"{name}.bytes.npy", np.array(sum(rows[i][1] for i in order)))
-            np.save(ids_path, stream)
+            ids, documents, n_bytes = _token_stream(paths, root, tokenizer, seed)
+            if not len(ids):
+                raise DataError(f"{paths[0]}: no row has any text")
+            np.save(folder / f"{name}.bytes.npy", np.array(n_bytes))
+            np.save(ids_path, ids)
             partial = documents_path.with_suffix(".partial.npy")
-            np.save(partial, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths))
+            np.save(partial, documents)
             os.replace(partial, documents_path)
         self.ids = np.load(ids_path, mmap_mode="r")
         self.documents = np.load(documents_path, mmap_mode="r")
         self.n_bytes = int(np.load(folder / f"{name}.bytes.npy"))
 
-    def window(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.ids[start : start + size].astype(np.int64), self.documents[start : start + size].astype(np.int64)
+    def n_rows(self, size: int) -> int:
+        """How many rows of `size` tokens it has."""
+        return max(1, (len(self.ids) - 1) // size)
+
+    def row(self, i: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and documents of row i, and of the token that follows it: (size + 1,) int64 each."""
+        piece = slice(i * size, (i + 1) * size + 1)
+        return self.ids[piece].astype(np.int64), self.documents[piece].astype(np.int64)
+
+
+def _token_stream(paths: list[Path], root: Path, tokenizer: Tokenizer, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """The tokens of all rows (N,) uint16, whose they are (N,) int32, and how many bytes the rows have."""
+    rows = [(row_ids(tokenizer, r), _n_bytes(r)) for path in paths for r in read_path(path, root)]
+    rows = [row for row in rows if row[0]]
+    # Rows of a source lie together in their file; shuffled, a piece of the stream is a mix.
+    order = np.random.default_rng(seed).permutation(len(rows))
+    ids = np.concatenate([np.zeros(0, np.uint16), *(np.array(rows[i][0], dtype=np.uint16) for i in order)])
+    lengths = [len(rows[i][0]) for i in order]
+    return ids, np.repeat(np.arange(len(lengths), dtype=np.int32), lengths), sum(n_bytes for _, n_bytes in rows)
+
+
+class StreamedTokens:
+    """Text rows as a stream a shard, of which only some lie on the disk at a time; cut into rows of `size` tokens."""
+
+    def __init__(self, patterns: Patterns, root: Path, tokenizer: Tokenizer, size: int):
+        def make(path: Path, binary: Path) -> list[dict]:
+            ids, documents, _ = _token_stream([path], root, tokenizer, 0)
+            binary.write_bytes(np.stack([ids.astype(np.int32), documents], 1).tobytes())
+            return [{"start": start} for start in range(0, len(ids) - size, size)]
+
+        self.stored = Streamed(patterns, root, "tokens", f"{tokenizer.fingerprint}|{size}", "int32", make)
+        self._starts = [row["start"] for row in self.stored.take_rows()]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def row(self, i: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and documents of row i, and of the token that follows it: (size + 1,) int64 each."""
+        start = self._starts[i]
+        pairs = self.stored.memory(i).reshape(-1, 2)[start : start + size + 1].astype(np.int64)
+        return pairs[:, 0], pairs[:, 1]
 
 
 def _n_bytes(row: Row) -> int:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
+import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -27,6 +29,17 @@ class _Steps(Dataset):
         return micro_batches(self.stage, step, self.config.accumulate, self.config.seed, self.ranks)
 
 
+class _Tried(_Steps):
+    """The same for workers, in which an error is a value: torch would put the traceback into its message."""
+
+    def __getitem__(self, step: int) -> Any:
+        try:
+            return super().__getitem__(step)
+        except Exception as error:
+            error.add_note(traceback.format_exc())
+            return error
+
+
 def _begin_worker(_: int) -> None:
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGTERM):  # the process that trains ends them, once its step is done
@@ -38,12 +51,11 @@ def drawn_steps(stage: Stage, config: TrainConfig, first: int, ranks: Ranks = AL
 
     Workers are forked, which shares the data that is in memory; where the system has no fork, there are none.
     """
-    steps = _Steps(stage, config, ranks)
     order = range(first, config.steps)
     if not config.workers or not hasattr(os, "fork"):
-        return map(steps.__getitem__, order)
+        return map(_Steps(stage, config, ranks).__getitem__, order)
     loader = DataLoader(
-        steps,
+        _Tried(stage, config, ranks),
         batch_size=None,
         sampler=order,
         num_workers=config.workers,
@@ -51,4 +63,16 @@ def drawn_steps(stage: Stage, config: TrainConfig, first: int, ranks: Ranks = AL
         worker_init_fn=_begin_worker,
         multiprocessing_context="fork",
     )
-    return iter(loader)
+    return _checked(loader)
+
+
+def _checked(loader: DataLoader) -> Iterator[list[Drawn]]:
+    error = None
+    for drawn in loader:
+        if isinstance(drawn, Exception):
+            error = drawn
+            break
+        yield drawn
+    # Behind the loop nothing holds the workers any more, and they have ended: an exit would wait for them.
+    if error is not None:
+        raise error

@@ -16,6 +16,7 @@ from muomni_core.audio.io import write_wav
 from muomni_core.data import features
 from muomni_core.data.features import PictureSet, SpeechSet, WaveSet
 from muomni_core.data.shards import write_shard
+from muomni_core.data.stored import _early_key
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_features_of_version_0_are_taken(tmp_path: Path, made: list[str]) -> Non
     WaveSet(path.name, tmp_path)
     folder = tmp_path / "cache" / "waves"
     for file in list(folder.iterdir()):
-        file.rename(folder / (features._early_key(path, "int16") + file.suffix))
+        file.rename(folder / (_early_key(path, "int16") + file.suffix))
     assert len(WaveSet(path.name, tmp_path)) == 1 and made == [path.name]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from muomni_core.errors import CheckpointError, MuOmniError
+from muomni_core.errors import CheckpointError, DataError, MuOmniError
 from muomni_core.training import loop
 from muomni_core.training.loop import Loss, Progress, RunState, learning_rate, train, use_bf16
 from muomni_core.training.recipe import TrainConfig, load_recipe
@@ -111,6 +112,20 @@ def test_batches_drawn_ahead_are_the_same(tmp_path: Path) -> None:
     go(Toy(), tmp_path / "helped", config(accumulate=2, workers=2), stop_after=2)
     go(Toy(), tmp_path / "helped", config(accumulate=2, workers=1))
     same_state(tmp_path / "alone", tmp_path / "helped")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="batches are drawn ahead by forked processes")
+def test_what_goes_wrong_for_a_worker_is_said_in_its_words_and_all_workers_end(tmp_path: Path) -> None:
+    class Torn(Toy):
+        def batch(self, index: int) -> tuple[Tensor, bool]:
+            if index == 3:
+                raise DataError("a.tar is torn")
+            return super().batch(index)
+
+    with pytest.raises(DataError) as found:
+        go(Torn(), tmp_path / "state", config(workers=2))
+    assert str(found.value) == "a.tar is torn"
+    assert not multiprocessing.active_children()  # they ignore SIGTERM: this process could not exit
 
 
 def test_a_run_by_the_clock_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

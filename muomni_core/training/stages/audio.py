@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from muomni_core.audio.augment import SILENCE, augment, uniform
 from muomni_core.data.features import SpeechSet
 from muomni_core.data.sampling import LengthSampler
+from muomni_core.data.windows import windowed
 from muomni_core.errors import DataError
 from muomni_core.evaluation.metrics import char_error, word_error
 from muomni_core.model.audio import AudioEncoder
@@ -33,6 +34,7 @@ class Options:
     augment: float = 1.0
     middle_weight: float = 0.3  # of the CTC loss in the encoder's middle
     val_clips: int = 150
+    window: int = 0  # shards of train a micro-batch whose features are kept at a time; 0: all of them, for good
 
 
 @dataclass
@@ -76,17 +78,20 @@ class Stage:
         self.n_slots = recipe.model.audio.n_slots
         self.val = SpeechSet(self.options.val, context.root)
         if context.training:
-            self.clips = SpeechSet(self.options.train, context.root)
+            window = self.options.window
+            self.clips = SpeechSet(self.options.train, context.root, streamed=window > 0)
             self.targets = read_targets(self.clips, self.n_slots)
             budget, seed = int(100 * recipe.train.seconds), recipe.train.seed
             sources = np.array(self.clips.sources)
             weights = np.array([self.options.weights.get(s, 1.0) for s in sources])
-            self.sampler = LengthSampler(self.clips.frames, budget, seed, weights)
+            sampler = LengthSampler(self.clips.frames, budget, seed, weights)
+            self.sampler = windowed(sampler, self.clips.stored, window, self.accumulate)
             clear = np.isin(sources, self.options.clear)
             if self.options.clear_steps:
                 if not clear.any():
                     raise DataError(f"recipe {recipe.name}: none of the clear sources is among the training data")
-                self.clear_sampler = LengthSampler(self.clips.frames, budget, seed, clear.astype(float))
+                sampler = LengthSampler(self.clips.frames, budget, seed, clear.astype(float))
+                self.clear_sampler = windowed(sampler, self.clips.stored, window, self.accumulate)
 
     def batch(self, index: int) -> Batch:
         clear = index // self.accumulate < self.options.clear_steps

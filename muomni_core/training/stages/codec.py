@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from muomni_core.data.features import SpeechSet
 from muomni_core.data.sampling import RowSampler
+from muomni_core.data.windows import windowed
 from muomni_core.evaluation.metrics import codebook_usage
 from muomni_core.model.codec import TRAINING_ONLY, Codec, codec_loss
 from muomni_core.training.context import Context
@@ -24,6 +25,7 @@ class Options:
     val: list[str]
     crop: int = 128  # mel frames a row
     val_clips: int = 64
+    window: int = 0  # shards of train a micro-batch whose features are kept at a time; 0: all of them, for good
 
 
 class Stage:
@@ -41,11 +43,11 @@ class Stage:
         self.weight = recipe.model.codec.commitment
         self.val = SpeechSet(self.options.val, context.root)
         if context.training:
-            self.clips = SpeechSet(self.options.train, context.root)
-            # A long clip gives more crops.
-            self.sampler = RowSampler(
-                len(self.clips), recipe.train.batch, recipe.train.seed, torch.tensor(self.clips.frames).double().numpy()
-            )
+            window = self.options.window
+            self.clips = SpeechSet(self.options.train, context.root, streamed=window > 0)
+            weights = torch.tensor(self.clips.frames).double().numpy()  # a long clip gives more crops
+            sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, weights)
+            self.sampler = windowed(sampler, self.clips.stored, window, recipe.train.accumulate)
 
     def batch(self, index: int) -> Tensor:
         crop, rows = self.options.crop, []

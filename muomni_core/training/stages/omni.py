@@ -204,8 +204,7 @@ class Stage:
         self.sampler = RowSampler(len(self.items), recipe.train.batch, recipe.train.seed, np.concatenate(weights))
         if options.read_rows:
             self.tokens = TokenSet(options.read, context.root, self.tokenizer)
-            n_windows = max(1, (len(self.tokens.ids) - 1) // options.read_context)
-            self.windows = RowSampler(n_windows, options.read_rows, recipe.train.seed)
+            self.windows = RowSampler(self.tokens.n_rows(options.read_context), options.read_rows, recipe.train.seed)
 
     def _item(self, example: Example, offset: int = 0) -> Item:
         picture = None if example.image is None else example.image + offset
@@ -265,7 +264,7 @@ class Stage:
         batch = self._collate(items, pictures, sounds)
         if self.options.read_rows:
             size = self.options.read_context
-            batch.reading = make_batch([self.tokens.window(int(i) * size, size + 1) for i in self.windows(index)])
+            batch.reading = make_batch([self.tokens.row(int(i), size) for i in self.windows(index)])
         return batch
 
     def _collate(self, items: list[Item], pictures: list[Tensor | None], sounds: list[Tensor | None]) -> Batch:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from muomni_core.data.features import TokenSet
+from muomni_core.data.features import StreamedTokens, TokenSet
 from muomni_core.data.sampling import RowSampler
+from muomni_core.data.windows import WindowSampler
 from muomni_core.evaluation.metrics import bits_per_byte
 from muomni_core.model.thinker import Thinker
 from muomni_core.training.context import Context
@@ -27,6 +28,7 @@ class Options:
     val: list[str]
     context: int = 256  # tokens a row
     val_rows: int = 64
+    window: int = 0  # shards of train a micro-batch whose features are kept at a time; 0: all of them, for good
 
 
 @dataclass
@@ -65,13 +67,23 @@ class Stage:
         self.modules: dict[str, nn.Module] = {"thinker": self.model}
         self.val = TokenSet(self.options.val, context.root, context.tokenizer)
         if context.training:
-            self.tokens = TokenSet(self.options.train, context.root, context.tokenizer)
-            self.n_windows = max(1, (len(self.tokens.ids) - 1) // self.options.context)
-            self.sampler = RowSampler(self.n_windows, recipe.train.batch, recipe.train.seed)
+            self._read(context)
+
+    def _read(self, context: Context) -> None:
+        options, train = self.options, context.recipe.train
+        self.tokens: TokenSet | StreamedTokens
+        self.sampler: RowSampler | WindowSampler
+        if options.window:
+            self.tokens = StreamedTokens(options.train, context.root, context.tokenizer, options.context)
+            sampler = RowSampler(len(self.tokens), train.batch, train.seed)
+            self.sampler = WindowSampler(sampler, self.tokens.stored, options.window, train.accumulate)
+        else:
+            self.tokens = TokenSet(options.train, context.root, context.tokenizer)
+            self.sampler = RowSampler(self.tokens.n_rows(options.context), train.batch, train.seed)
 
     def batch(self, index: int) -> Batch:
         size = self.options.context
-        return make_batch([self.tokens.window(int(i) * size, size + 1) for i in self.sampler(index)])
+        return make_batch([self.tokens.row(int(i), size) for i in self.sampler(index)])
 
     def loss(self, batch: Batch) -> Loss:
         total, n_targets = reading_loss(self.model, batch)
@@ -84,10 +96,10 @@ class Stage:
     def validate(self) -> dict[str, float]:
         """Perplexity a token and bits a byte of held-out text."""
         size, total, n_targets = self.options.context, 0.0, 0.0
-        n_windows = max(1, (len(self.val.ids) - 1) // size)
-        starts = range(0, n_windows, max(1, n_windows // self.options.val_rows))
-        for first in range(0, len(starts), 8):
-            batch = make_batch([self.val.window(i * size, size + 1) for i in starts[first : first + 8]])
+        n_rows = self.val.n_rows(size)
+        rows = range(0, n_rows, max(1, n_rows // self.options.val_rows))
+        for first in range(0, len(rows), 8):
+            batch = make_batch([self.val.row(i, size) for i in rows[first : first + 8]])
             loss = self.loss(to_device(batch, self.device))
             total, n_targets = total + float(loss.total), n_targets + loss.weight
         bytes_per_token = self.val.n_bytes / len(self.val.ids)

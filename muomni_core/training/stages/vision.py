@@ -17,6 +17,7 @@ from muomni_core.data.features import PictureSet
 from muomni_core.data.record import Row
 from muomni_core.data.sampling import RowSampler
 from muomni_core.data.scenes import Scene, describe, draw_scene, random_scene
+from muomni_core.data.windows import windowed
 from muomni_core.data.words import with_article
 from muomni_core.evaluation.answers import content_words
 from muomni_core.evaluation.metrics import retrieval_recall
@@ -50,6 +51,7 @@ class Options:
     val_pictures: int = 1500
     n_scenes: int = 0  # drawn ones beside the photographs, which hold few plain shapes
     scene_share: float = 0.1  # of the pictures of a batch
+    window: int = 0  # shards of train a micro-batch whose features are kept at a time; 0: all of them, for good
 
 
 @dataclass
@@ -117,7 +119,7 @@ class Stage:
         self.val = PictureSet(self.options.val, context.root)
         rows = self.val.rows
         if context.training:
-            self._gather(context, recipe.train.batch, recipe.train.seed)
+            self._gather(context, recipe.train.batch, recipe.train.seed, recipe.train.accumulate)
             rows = [*self.rows, *rows]
         self.labels = sorted({label for r in rows if (label := label_of(r))})
         self.label_index = {label: n for n, label in enumerate(self.labels)}
@@ -135,10 +137,10 @@ class Stage:
             if isinstance(module, GroupedBatchNorm):
                 module.group = self.options.norm_group
 
-    def _gather(self, context: Context, batch: int, seed: int) -> None:
+    def _gather(self, context: Context, batch: int, seed: int, accumulate: int) -> None:
         """Photographs and drawn scenes, and how often each is shown."""
         options = self.options
-        pictures = PictureSet(options.train, context.root)
+        pictures = PictureSet(options.train, context.root, streamed=options.window > 0)
         self.rows, self.squares = list(pictures.rows), pictures.squares()
         weights = np.array([options.weights.get(r.source, 1.0) for r in self.rows])
         # Of a scene nothing may be cut away: its caption counts.
@@ -152,7 +154,8 @@ class Stage:
             share = options.scene_share
             shares = [(1 - share) * weights / weights.sum(), np.full(len(scenes), share / len(scenes))]
             weights = np.concatenate(shares)
-        self.sampler = RowSampler(len(self.rows), batch, seed, weights)
+        sampler = RowSampler(len(self.rows), batch, seed, weights)
+        self.sampler = windowed(sampler, pictures.stored, options.window, accumulate)
 
     def _tags(self, rows: list[Row]) -> tuple[list[str], Tensor]:
         """The tags that enough pictures have, and of each picture the shares of its own, (pictures, tags)."""

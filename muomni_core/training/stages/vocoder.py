@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from muomni_core.audio.mel import log_mel
 from muomni_core.data.features import WaveSet
 from muomni_core.data.sampling import RowSampler, evenly
+from muomni_core.data.windows import windowed
 from muomni_core.errors import DataError
 from muomni_core.model.codec import Codec
 from muomni_core.model.vocoder import (
@@ -45,6 +46,7 @@ class Options:
     judge_weight: float = 0.1
     judge_width: int = 32  # channels that discriminators begin with
     val_clips: int = 24
+    window: int = 0  # shards of train a micro-batch whose features are kept at a time; 0: all of them, for good
 
 
 @dataclass
@@ -80,9 +82,11 @@ class Stage:
         self.modules: dict[str, nn.Module] = {"vocoder": self.vocoder}
         self.val = WaveSet(self.options.val, context.root)
         if context.training:
-            self.clips = WaveSet(self.options.train, context.root)
+            window = self.options.window
+            self.clips = WaveSet(self.options.train, context.root, streamed=window > 0)
             weights = self._weights(context.root)
-            self.sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, weights)
+            sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, weights)
+            self.sampler = windowed(sampler, self.clips.stored, window, self.accumulate)
 
     def _weights(self, root: Path) -> np.ndarray:
         """How often each clip is drawn: by its length, so that a second counts as a second, within its pattern's share.
@@ -94,7 +98,8 @@ class Stage:
             return weights
         named = [p for p in self.options.train if not p.startswith("!")]
         left_out = [p for p in self.options.train if p.startswith("!")]
-        counts = [len(WaveSet([pattern, *left_out], root)) for pattern in named]
+        streamed = self.options.window > 0
+        counts = [len(WaveSet([pattern, *left_out], root, streamed)) for pattern in named]
         if len(counts) != len(shares) or sum(counts) != len(weights) or min(shares) < 0:
             raise DataError(
                 f"recipe {self.name}: shares should be one number of 0 or more for each pattern of train, and no two "
