@@ -108,7 +108,7 @@ def command(
     top_p: o.TopP = 1.0,
     seed: o.Seed = 0,
     no_repeat: o.NoRepeat = 4,
-    candidates: o.Candidates = 16,
+    candidates: o.Candidates = 32,
     weights: o.Weights = None,
     device: o.Device = o.DeviceName.auto,
     threads: o.Threads = None,

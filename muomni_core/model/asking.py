@@ -17,7 +17,7 @@ from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.errors import InputError
 from muomni_core.model.attention import answer_attention
 from muomni_core.model.cache import KVCache
-from muomni_core.model.choosing import agreed, asks_what_is_seen, draw_answers, loops
+from muomni_core.model.choosing import agreed, asks_what_is_seen, likeliest_answers, loops
 from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.hearing import Listener
 from muomni_core.model.vision import picture_tokens
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 MAX_QUESTION_SECONDS = 30
 SHORTEST_ANSWER = 32  # tokens that a question must leave room for
-CANDIDATES = 16  # answers about a picture of which one is chosen
+CANDIDATES = 32  # answers about a picture of which one is chosen
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Asker:
             temperature: 0 takes the likeliest each time; above, `seed` repeats an answer.
             top_p: chosen among the likeliest that together have this probability.
             no_repeat: no run of so many tokens is said twice; 0 allows all.
-            candidates: answers among which the one that agrees with the others and the eye is chosen, at temperature
+            candidates: likeliest answers of which the one that agrees with the others and the eye is chosen, at temperature
                 0 and where there is something `seen`; 1 takes the likeliest.
             seen: as in a Turn.
             cache: what came before the prompt.
@@ -177,9 +177,8 @@ class Asker:
         past = cache.length if cache is not None else 0
         room = self.context - past - embeddings.shape[1]
         n_tokens, bound = 0, min(max_tokens, room)
-        generator = torch.Generator(self._device).manual_seed(seed)
         if candidates > 1 and temperature <= 0 and seen is not None:
-            answer = self._chosen(embeddings, seen, candidates, bound, generator, no_repeat, cache)
+            answer = self._chosen(embeddings, seen, candidates, bound, no_repeat, cache)
         else:
             answer = generate(
                 self.thinker,
@@ -188,7 +187,7 @@ class Asker:
                 max_tokens=bound,
                 temperature=temperature,
                 top_p=top_p,
-                generator=generator,
+                generator=torch.Generator(self._device).manual_seed(seed),
                 no_repeat=no_repeat,
                 cache=cache,
             )
@@ -201,24 +200,15 @@ class Asker:
 
     @torch.no_grad()
     def _chosen(
-        self,
-        embeddings: Tensor,
-        seen: Tensor,
-        candidates: int,
-        max_tokens: int,
-        generator: torch.Generator,
-        no_repeat: int,
-        cache: KVCache | None,
+        self, embeddings: Tensor, seen: Tensor, candidates: int, max_tokens: int, no_repeat: int, cache: KVCache | None
     ) -> Iterator[int]:
         """As `generate`, the answer of several that agrees best with the others and with the eye."""
         thinker, end_id = self.thinker, self.tokenizer.end_id
         kept = thinker.new_cache(1, embeddings.shape[1]) if cache is None else cache
-        answers = draw_answers(
-            thinker, embeddings, end_id, count=candidates, max_tokens=max_tokens, generator=generator, cache=kept
-        )
-        answers = [answer for answer in answers if not loops(answer, no_repeat)] or answers[:1]
-        texts = self._component("vision", "vision").embed_texts(answers)
-        chosen = answers[agreed(answers, texts @ seen)]
+        answers = likeliest_answers(thinker, embeddings, end_id, count=candidates, max_tokens=max_tokens, cache=kept)
+        answers = [answer for answer in answers if not loops(answer.tokens, no_repeat)] or answers[:1]
+        texts = self._component("vision", "vision").embed_texts([answer.tokens for answer in answers])
+        chosen = answers[agreed(answers, texts @ seen)].tokens
         if cache is not None and len(chosen) > 1:
             thinker(thinker.embed(torch.tensor([chosen[:-1]], device=self._device)), cache=cache)
         yield from chosen

@@ -27,6 +27,11 @@ class KVCache:
         copy.padding[:, :filled] = self.padding[:, :filled]
         return copy
 
+    def take(self, rows: Tensor) -> None:
+        """The rows of these numbers become all there are, in their order; one may come several times."""
+        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
+        self.padding = self.padding[rows]
+
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Writes k, v (B, n_kv_heads, T, D) behind what is there; returns all of this layer so far."""
         end = self.length + k.shape[2]

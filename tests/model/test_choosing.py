@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import torch
 from PIL import Image
 
 from muomni_core import MuOmni
-from muomni_core.model.choosing import agreed, asks_what_is_seen, draw_answers, loops
+from muomni_core.model.choosing import Answer, agreed, asks_what_is_seen, likeliest_answers, loops
 from muomni_core.model.fusion import generate
 
 RED = Image.new("RGB", (64, 64), "red")
@@ -22,11 +21,17 @@ def omni(micro_weights: Path) -> MuOmni:
 
 
 def test_the_answer_that_has_most_in_common_with_the_others() -> None:
-    alike, odd = [[1, 2, 3], [1, 2, 4], [1, 2, 5]], [9, 8, 7]
+    alike, odd = [Answer([1, 2, last], -4.0) for last in (3, 4, 5)], Answer([9, 8, 7], -4.0)
     assert agreed([odd, *alike], torch.zeros(4)) in (1, 2, 3)
     assert agreed([odd, *alike], torch.tensor([1.0, 0.0, 0.0, 0.0])) == 0  # the eye is sure
-    assert agreed([[], [1]], torch.zeros(2)) == 1
-    assert agreed([[]], torch.zeros(1)) == 0
+    assert (
+        agreed(
+            [odd._replace(log_probability=-0.1), *(a._replace(log_probability=-40.0) for a in alike)], torch.zeros(4)
+        )
+        == 0
+    )
+    assert agreed([Answer([], -1.0), Answer([1], -1.0)], torch.zeros(2)) == 1
+    assert agreed([Answer([], -1.0)], torch.zeros(1)) == 0
 
 
 def test_loops() -> None:
@@ -36,23 +41,28 @@ def test_loops() -> None:
     assert not loops([], 4)
 
 
-def test_draws(omni: MuOmni) -> None:
+def test_the_likeliest_answers(omni: MuOmni) -> None:
     thinker, end = omni.thinker, omni.tokenizer.end_id
     prompt = omni._asker.turn("What do you see?", RED).embeddings
 
-    def drawn(seed: int) -> list[list[int]]:
+    def found(count: int, max_tokens: int = 12) -> list[Answer]:
         cache = thinker.new_cache()
-        answers = draw_answers(
-            thinker, prompt, end, count=6, max_tokens=7, generator=torch.Generator().manual_seed(seed), cache=cache
-        )
+        answers = likeliest_answers(thinker, prompt, end, count=count, max_tokens=max_tokens, cache=cache)
         assert cache.length == prompt.shape[1]
         return answers
 
-    answers = drawn(1)
-    assert answers == drawn(1) != drawn(2)
-    assert answers[0] == list(generate(thinker, prompt, end, max_tokens=7, no_repeat=0))
-    assert all(len(answer) <= 7 and end not in answer for answer in answers)
-    assert len(Counter(map(tuple, answers))) > 1
+    answers = found(6)
+    assert 1 < len(answers) <= 6 and len({tuple(answer.tokens) for answer in answers}) == len(answers)
+    assert [a.log_probability for a in answers] == sorted((a.log_probability for a in answers), reverse=True)
+    for tokens, log_probability in answers:
+        assert len(tokens) <= 12 and end not in tokens
+        with torch.no_grad():
+            said = thinker.embed(torch.tensor([tokens], dtype=torch.long))
+            logits = thinker.logits(thinker(torch.cat([prompt, said], dim=1)))[0, prompt.shape[1] - 1 :]
+        wanted = logits.log_softmax(-1).gather(1, torch.tensor([*tokens, end])[:, None]).sum()
+        assert log_probability == pytest.approx(float(wanted), abs=1e-3)
+    assert found(1)[0].tokens == list(generate(thinker, prompt, end, max_tokens=12, no_repeat=0))
+    assert len(found(4, max_tokens=1)[0].tokens) <= 1
 
 
 def test_what_the_eye_may_judge(omni: MuOmni) -> None:
@@ -63,7 +73,7 @@ def test_what_the_eye_may_judge(omni: MuOmni) -> None:
     assert omni._asker.turn(image=[RED, RED]).seen is None
 
 
-def test_one_is_the_likeliest_and_others_are_one_of_the_drawn(omni: MuOmni) -> None:
+def test_one_candidate_is_the_likeliest_word_by_word(omni: MuOmni) -> None:
     plain = "".join(omni.ask_stream(image=RED, candidates=1, max_tokens=6))
     prompt = omni._asker.turn(image=RED).embeddings
     said = generate(omni.thinker, prompt, omni.tokenizer.end_id, max_tokens=6)
