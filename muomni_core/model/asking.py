@@ -17,7 +17,7 @@ from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.errors import InputError
 from muomni_core.model.attention import answer_attention
 from muomni_core.model.cache import KVCache
-from muomni_core.model.choosing import agreed, asks_what_is_seen, likeliest_answers, loops
+from muomni_core.model.choosing import Seen, agreed, asks_what_is_seen, likeliest_answers, loops
 from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.hearing import Listener
 from muomni_core.model.vision import picture_tokens
@@ -42,13 +42,13 @@ class Turn:
     Attributes:
         embeddings: (1, T, 256).
         picture_places: for each picture the positions of its frames in T.
-        seen: what the eye makes of the one picture whose contents are asked for, a unit vector (128,); else None.
+        seen: what the eye makes of the one picture whose contents are asked for, or may be; else None.
         heard: whether a sound is in it.
     """
 
     embeddings: Tensor
     picture_places: list[slice]
-    seen: Tensor | None = None
+    seen: Seen | None = None
     heard: bool = False
 
 
@@ -128,8 +128,9 @@ class Asker:
             torch.cat(sounds) if sounds else None,
         )
         seen = None
-        if len(looks) == 1 and asks_what_is_seen(question):
-            seen = self._component("vision", "vision").embed_images(looks[0])[0]
+        asked = asks_what_is_seen(question)
+        if len(looks) == 1 and (asked or not question):
+            seen = Seen(self._component("vision", "vision").embed_images(looks[0])[0], asked)
         return Turn(embeddings, _places(ids, [len(p) for p in pictures]), seen, bool(sounds))
 
     def picture_frames(self, image: ImageSource) -> Tensor:
@@ -160,7 +161,7 @@ class Asker:
         seed: int = 0,
         no_repeat: int = 4,
         candidates: int = CANDIDATES,
-        seen: Tensor | None = None,
+        seen: Seen | None = None,
         cache: KVCache | None = None,
     ) -> Iterator[int]:
         """Token ids of the answer to a prompt (1, T, 256); a warning is logged where a bound ends it.
@@ -200,7 +201,7 @@ class Asker:
 
     @torch.no_grad()
     def _chosen(
-        self, embeddings: Tensor, seen: Tensor, candidates: int, max_tokens: int, no_repeat: int, cache: KVCache | None
+        self, embeddings: Tensor, seen: Seen, candidates: int, max_tokens: int, no_repeat: int, cache: KVCache | None
     ) -> Iterator[int]:
         """As `generate`, the answer of several that agrees best with the others and with the eye."""
         thinker, end_id = self.thinker, self.tokenizer.end_id
@@ -208,7 +209,7 @@ class Asker:
         answers = likeliest_answers(thinker, embeddings, end_id, count=candidates, max_tokens=max_tokens, cache=kept)
         answers = [answer for answer in answers if not loops(answer.tokens, no_repeat)] or answers[:1]
         texts = self._component("vision", "vision").embed_texts([answer.tokens for answer in answers])
-        chosen = answers[agreed(answers, texts @ seen)].tokens
+        chosen = answers[agreed(answers, texts @ seen.vector, asked=seen.asked)].tokens
         if cache is not None and len(chosen) > 1:
             thinker(thinker.embed(torch.tensor([chosen[:-1]], device=self._device)), cache=cache)
         yield from chosen

@@ -7,11 +7,13 @@ weighed by both (minimum Bayes risk, Kumar & Byrne 2004). What the Thinker is un
 answer does not count.
 
 This is for answers that say what is in a picture, which are the texts that the eye knows: of colours, sides and yes or no
-it is no judge (of drawn scenes 81.3% are answered rightly without it, 79.5% with it).
+it is no judge (of drawn scenes 81.3% are answered rightly without it, 79.5% with it). Of a spoken question without its
+words nobody knows which it is; there the Thinker's doubt tells: a caption is one of many, a yes or a colour of few.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,6 +28,7 @@ from muomni_core.model.thinker import Thinker
 
 THINKER = 2.0  # weight of the Thinker's logarithm of a token's probability, in the mean over an answer
 EYE = 18.0  # weight of the eye's cosines beside it
+SURE = math.log(0.25)  # of an answer that is likelier nobody else is asked, where the question may be another one
 
 _WHAT_IS_SEEN = frozenset(
     map(plain, (SEE, *DESCRIBE, *(question for _, questions in NAMING for question in questions)))
@@ -35,6 +38,13 @@ _WHAT_IS_SEEN = frozenset(
 def asks_what_is_seen(question: str) -> bool:
     """Whether a question is one of those that are answered by what is in the picture, case and marks aside."""
     return plain(question) in _WHAT_IS_SEEN
+
+
+class Seen(NamedTuple):
+    """What the eye makes of a picture, a unit vector (128,), and whether its contents are asked for, as far as one knows."""
+
+    vector: Tensor
+    asked: bool
 
 
 class Answer(NamedTuple):
@@ -82,8 +92,13 @@ def likeliest_answers(
     return ended or [Answer(begun[0], float(scores[0]))]
 
 
-def agreed(answers: Sequence[Answer], cosines: Tensor) -> int:
-    """Which of N answers has the most tokens in common with all, each weighed by Thinker and eye, cosines (N,)."""
+def agreed(answers: Sequence[Answer], cosines: Tensor, *, asked: bool = True) -> int:
+    """Which of N answers has the most tokens in common with all, each weighed by Thinker and eye, cosines (N,).
+
+    Where what is seen may not be `asked` for, it is the first, the likeliest, if the Thinker is sure of it.
+    """
+    if not asked and answers[0].log_probability > SURE:
+        return 0
     means = torch.tensor([answer.log_probability / (len(answer.tokens) + 1) for answer in answers])
     weights = (THINKER * means + EYE * cosines.cpu()).softmax(0).tolist()
     bags = [Counter(answer.tokens) for answer in answers]

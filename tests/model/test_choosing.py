@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -30,6 +31,8 @@ def test_the_answer_that_has_most_in_common_with_the_others() -> None:
         )
         == 0
     )
+    assert agreed([odd, *alike], torch.zeros(4), asked=False) in (1, 2, 3)
+    assert agreed([odd._replace(log_probability=-1.0), *alike], torch.zeros(4), asked=False) == 0  # the Thinker is sure
     assert agreed([Answer([], -1.0), Answer([1], -1.0)], torch.zeros(2)) == 1
     assert agreed([Answer([], -1.0)], torch.zeros(1)) == 0
 
@@ -68,7 +71,10 @@ def test_the_likeliest_answers(omni: MuOmni) -> None:
 def test_what_the_eye_may_judge(omni: MuOmni) -> None:
     assert asks_what_is_seen("what do you see") and asks_what_is_seen("Describe the scene.")
     assert not asks_what_is_seen("What colour is the circle?") and not asks_what_is_seen("")
-    assert omni._asker.turn(image=RED).seen is not None
+    seen, sound = omni._asker.turn(image=RED).seen, (np.zeros(8000, np.float32), 16000)
+    assert seen is not None and seen.asked
+    unknown = omni._asker.turn(None, RED, sound, transcript=False).seen
+    assert unknown is not None and not unknown.asked
     assert omni._asker.turn("Is there a dog?", RED).seen is None
     assert omni._asker.turn(image=[RED, RED]).seen is None
 
