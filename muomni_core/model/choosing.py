@@ -26,8 +26,8 @@ from muomni_core.data.phrasings import DESCRIBE, NAMING, SEE
 from muomni_core.model.cache import KVCache
 from muomni_core.model.thinker import Thinker
 
-THINKER = 2.0  # weight of the Thinker's logarithm of a token's probability, in the mean over an answer
-EYE = 18.0  # weight of the eye's cosines beside it
+THINKER = 0.6  # weight of the logarithms of the Thinker's probabilities
+EYE = 18.0  # weight of the eye's cosines beside them
 SURE = math.log(0.25)  # of an answer that is likelier nobody else is asked, where the question may be another one
 
 _WHAT_IS_SEEN = frozenset(
@@ -95,12 +95,14 @@ def likeliest_answers(
 def agreed(answers: Sequence[Answer], cosines: Tensor, *, asked: bool = True) -> int:
     """Which of N answers has the most tokens in common with all, each weighed by Thinker and eye, cosines (N,).
 
-    Where what is seen may not be `asked` for, it is the first, the likeliest, if the Thinker is sure of it.
+    What the Thinker's probabilities lack to 1 is shared out evenly: where there might be many answers, a few stand for
+    all. Where what is seen may not be `asked` for, it is the first, the likeliest, if the Thinker is sure of it.
     """
     if not asked and answers[0].log_probability > SURE:
         return 0
-    means = torch.tensor([answer.log_probability / (len(answer.tokens) + 1) for answer in answers])
-    weights = (THINKER * means + EYE * cosines.cpu()).softmax(0).tolist()
+    found = torch.tensor([answer.log_probability for answer in answers]).exp()
+    spread = (1 - found.sum()).clamp_min(1e-9) / len(answers)
+    weights = (THINKER * (found + spread).log() + EYE * cosines.cpu()).softmax(0).tolist()
     bags = [Counter(answer.tokens) for answer in answers]
     shared = {
         number: sum(w * _dice(bag, other) for w, other in zip(weights, bags, strict=True))

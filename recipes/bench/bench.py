@@ -121,7 +121,7 @@ def nano(args: argparse.Namespace, bf16: bool, device: str, clock: Clock) -> flo
 
 def trainer(args: argparse.Namespace, bf16: bool, device: str, clock: Clock) -> float:
     config = PRESETS[args.preset].thinker
-    ends = trainer_loop(config, args.context, args.batch, args.steps, bf16, device, clock)
+    ends = trainer_loop(config, args.context, args.batch, args.steps, bf16, args.compile, device, clock)
     return rate(ends, [args.batch * args.context] * args.steps)
 
 
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=("auto", "bf16", "float32"))
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="all of them compiled")
     parser.add_argument("--stages", nargs="+", default=["thinker", "vision", "audio"])
     parser.add_argument("--cpu-time", action="store_true", help="count processor time; no GPU, no --compile")
     parser.add_argument("--json", action="store_true")

@@ -73,7 +73,7 @@ def plain_loop(
 
 
 def trainer_loop(
-    config: ThinkerConfig, context: int, batch: int, steps: int, bf16: bool, device: str, clock: Clock
+    config: ThinkerConfig, context: int, batch: int, steps: int, bf16: bool, compiled: bool, device: str, clock: Clock
 ) -> list[float]:
     """Hugging Face's Trainer with a Llama of the same sizes. Raises ImportError where it is not installed."""
     import tempfile
@@ -107,6 +107,7 @@ def trainer_loop(
             max_steps=steps,
             per_device_train_batch_size=batch,
             bf16=bf16,
+            torch_compile=compiled,
             use_cpu=not device.startswith("cuda"),
             report_to=[],
             save_strategy="no",
