@@ -4,10 +4,11 @@
     python recipes/bench/bench.py --preset base --steps 50 --compile
 
 Tokens a second of the stage thinker against a nanoGPT-style loop of equal width, depth and vocabulary and, where
-`transformers` and `accelerate` are installed, against Hugging Face's Trainer with a Llama of equal sizes; pictures and
-seconds of sound a second against the barest loop over the same model and batches. Ratios above 1 are in our favour. All
-take turns, `--rounds` times, and the median counts. The data is made, so nothing else is needed. On a machine that
-others use as well, `OMP_NUM_THREADS=1` and `--cpu-time` count what this process has had of the processor.
+`transformers` and `accelerate` are installed, against Hugging Face's Trainer with a Llama of equal sizes (a Mixtral where
+there are experts, as in base; the nanoGPT-style loop has none, and so less to compute); pictures and seconds of sound a
+second against the barest loop over the same model and batches. Ratios above 1 are in our favour. All take turns,
+`--rounds` times, and the median counts. The data is made, so nothing else is needed. On a machine that others use as
+well, `OMP_NUM_THREADS=1` and `--cpu-time` count what this process has had of the processor.
 """
 
 from __future__ import annotations

@@ -75,23 +75,37 @@ def plain_loop(
 def trainer_loop(
     config: ThinkerConfig, context: int, batch: int, steps: int, bf16: bool, compiled: bool, device: str, clock: Clock
 ) -> list[float]:
-    """Hugging Face's Trainer with a Llama of the same sizes. Raises ImportError where it is not installed."""
+    """Hugging Face's Trainer with a Llama of the same sizes, or a Mixtral where there are experts.
+
+    Raises ImportError where it is not installed.
+    """
     import tempfile
 
-    from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
-
-    llama = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=config.vocab_size,
-            hidden_size=config.width,
-            intermediate_size=config.ffn_width,
-            num_hidden_layers=config.depth,
-            num_attention_heads=config.n_heads,
-            num_key_value_heads=config.n_kv_heads,
-            max_position_embeddings=context,
-            tie_word_embeddings=True,
-        )
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        MixtralConfig,
+        MixtralForCausalLM,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
     )
+
+    sizes: dict[str, Any] = {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.width,
+        "intermediate_size": config.ffn_width,
+        "num_hidden_layers": config.depth,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads,
+        "max_position_embeddings": context,
+        "tie_word_embeddings": True,
+    }
+    if config.n_experts:
+        experts = {"num_local_experts": config.n_experts, "num_experts_per_tok": config.n_active_experts}
+        model: Any = MixtralForCausalLM(MixtralConfig(**sizes, **experts))
+    else:
+        model = LlamaForCausalLM(LlamaConfig(**sizes))
     rows = torch.randint(config.vocab_size, (4 * batch, context))
     ends: list[float] = []
 
@@ -115,5 +129,5 @@ def trainer_loop(
             disable_tqdm=True,
         )
         data: Any = [{"input_ids": row, "labels": row} for row in rows]
-        Trainer(llama, arguments, train_dataset=data, callbacks=[Clock()]).train()
+        Trainer(model, arguments, train_dataset=data, callbacks=[Clock()]).train()
     return ends
