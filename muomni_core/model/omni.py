@@ -42,7 +42,10 @@ STAGES = ("codec", "audio", "vision", "omni", "talker", "vocoder")
 
 
 class MuOmni:
-    """A loaded model. Weights of a stage are read when they are first needed; their headers are checked at once."""
+    """A loaded model. Weights of a stage are read when they are first needed; their headers are checked at once.
+
+    `set_aside` are stages of the package that do not fit the folder's, with what is said when one is needed.
+    """
 
     def __init__(
         self,
@@ -53,10 +56,7 @@ class MuOmni:
         set_aside: dict[str, str],
     ):
         self._files, self._headers, self.device = files, headers, device
-        self.tokenizer = tokenizer
-        self.set_aside = (
-            set_aside  # stages of the package that do not fit the folder's: what is said when they are needed
-        )
+        self.tokenizer, self.set_aside = tokenizer, set_aside
         self.fingerprints = {stage: header.fingerprint for stage, header in headers.items()}
 
     @classmethod
@@ -369,15 +369,13 @@ def load_tokenizer(folders: list[Path]) -> Tokenizer:
 
 def spare_stages(files: dict[str, Path], headers: dict[str, Header]) -> dict[str, str]:
     """The stages that are the package's, which nobody asked for, beside parents that they were not made for: why not."""
-    prints = {stage: header.fingerprint for stage, header in headers.items()}
+    given = {stage: header.fingerprint for stage, header in headers.items() if files[stage].parent != SHIPPED}
     found = {}
     for stage, header in headers.items():
-        given = {
-            parent: prints[parent] for parent in header.parents if parent in prints and files[parent].parent != SHIPPED
-        }
+        if files[stage].parent != SHIPPED:
+            continue
         try:
-            if files[stage].parent == SHIPPED:
-                check_parents(files[stage], header, given)
+            check_parents(files[stage], header, given)
         except CheckpointError as error:
             found[stage] = str(error)
     return found

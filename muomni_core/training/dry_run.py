@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -140,20 +141,20 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
         recompute_blocks(model)
     model.train()
     before = peak_memory(gpu=device.type == "cuda")
-    with Held() as held:
-        backward(stage, draw(stage, 0, config.accumulate, config.seed), bf16=bf16)
+    held = Held()
     times, units = [], 0.0
     for step in range(MEASURED_STEPS + 1):
         begun = time.perf_counter()
         optimiser.zero_grad(set_to_none=True)
         drawn = draw(stage, step, config.accumulate, config.seed)
-        _, done = backward(stage, drawn, bf16=bf16)
+        with contextlib.nullcontext() if step else held:
+            _, done = backward(stage, drawn, bf16=bf16)
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         optimiser.step()
         stage.after_step()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        if step:  # the first one warms up
+        if step:  # the first one warms up, and counts
             times.append(time.perf_counter() - begun)
             units += done
     found.parameters = sum(p.numel() for p in model.parameters())
