@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
@@ -42,15 +43,24 @@ def one_line(error: Exception) -> str:
 
 
 def one_line_errors(main: Callable[P, int]) -> Callable[P, int]:
-    """A module's `main` whose errors, as far as they are ours, are one line on stderr and the exit code 1."""
+    """A module's `main` whose errors, as far as they are ours, are one line on stderr and the exit code 1.
+
+    A reader of its output that went away (`... | head`) ends it without a word, as it ends other programs.
+    """
 
     @functools.wraps(main)
     def told(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
-            return main(*args, **kwargs)
+            code = main(*args, **kwargs)
+            sys.stdout.flush()
+            return code
         except MuOmniError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+        except BrokenPipeError:
+            # What is left in the buffer has to go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141  # 128 and SIGPIPE
 
     return told
 

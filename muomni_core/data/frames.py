@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from muomni_core.audio.augment import SILENCE
-from muomni_core.data.features import PictureSet, SpeechSet, cache_folder
+from muomni_core.data.features import SpeechSet, Squares, cache_folder
 from muomni_core.data.sampling import LengthSampler
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.vision import VisionEncoder, picture_tokens
@@ -37,6 +37,33 @@ def _write(path: Path, array: np.ndarray) -> None:
 
 
 @torch.no_grad()
+def views_seen(
+    see: Callable[[Tensor], Tensor],
+    shape: tuple[int, ...],
+    pixels: Callable[[np.ndarray, int], Tensor],
+    n_pictures: int,
+    n_views: int,
+    about: list,
+) -> np.ndarray:
+    """(pictures, views, *shape) float16: what `see` makes of each view, computed once.
+
+    Args:
+        see: (B, 3, S, S) -> (B, *shape).
+        pixels: (rows, view) -> (B, 3, S, S) normalised.
+        about: names everything that the result depends on.
+    """
+    path = _path("pictures", about)
+    if not path.exists():
+        print(f"frames: {n_pictures} pictures, {n_views} views", file=sys.stderr)
+        seen = np.empty((n_pictures, n_views, *shape), dtype=np.float16)
+        for view in range(n_views):
+            for first in range(0, n_pictures, BATCH):
+                rows = np.arange(first, min(n_pictures, first + BATCH))
+                seen[rows, view] = see(pixels(rows, view)).half().cpu().numpy()
+        _write(path, seen)
+    return np.load(path, mmap_mode="r")
+
+
 def picture_frames(
     encoder: VisionEncoder,
     pixels: Callable[[np.ndarray, int], Tensor],
@@ -45,31 +72,24 @@ def picture_frames(
     grid: int,
     about: list,
 ) -> np.ndarray:
-    """(pictures, views, 1 + grid * grid, 128) float16; `pixels(rows, view)` gives (B, 3, S, S) normalised.
-
-    `about` names everything that the result depends on.
-    """
-    path = _path("pictures", [*about, n_pictures, n_views, grid])
-    if not path.exists():
-        print(f"frames: {n_pictures} pictures, {n_views} views", file=sys.stderr)
-        frames = np.empty((n_pictures, n_views, 1 + grid * grid, encoder.config.out_width), dtype=np.float16)
-        for view in range(n_views):
-            for first in range(0, n_pictures, BATCH):
-                rows = np.arange(first, min(n_pictures, first + BATCH))
-                frames[rows, view] = picture_tokens(encoder(pixels(rows, view)), grid).half().cpu().numpy()
-        _write(path, frames)
-    return np.load(path, mmap_mode="r")
+    """(pictures, views, 1 + grid * grid, 128) float16; the rest as in `views_seen`."""
+    shape = (1 + grid * grid, encoder.config.out_width)
+    about = [*about, n_pictures, n_views, grid]
+    return views_seen(lambda x: picture_tokens(encoder(x), grid), shape, pixels, n_pictures, n_views, about)
 
 
 def views(
-    pictures: PictureSet, size: int, n_views: int, seed: int, device: torch.device
+    squares: Squares, size: int, n_views: int, seed: int, device: torch.device, min_crop: float | Tensor = 0.5
 ) -> Callable[[np.ndarray, int], Tensor]:
-    """View 0 is the middle of the picture, the others are random crops, mirrored or not."""
-    squares = pictures.squares()
+    """View 0 is the middle of the picture, the others are random crops, mirrored or not.
+
+    `min_crop` is the smallest share of a picture's area that a crop keeps; one number, or (pictures,).
+    """
     boxes = [middle_boxes(squares.shapes)]
-    for view in range(1, n_views):
-        torch.manual_seed(seed * 7_919 + view)
-        boxes.append(mirror_half(random_boxes(squares.shapes, 0.5)))
+    with torch.random.fork_rng(devices=[]):
+        for view in range(1, n_views):
+            torch.manual_seed(seed * 7_919 + view)
+            boxes.append(mirror_half(random_boxes(squares.shapes, min_crop)))
     return lambda rows, view: read_boxes(squares[rows].to(device), boxes[view][rows].to(device), size)
 
 

@@ -66,12 +66,12 @@ VOICES = (
     Voice("questions_flite_rms", "flite", "rms", 1_000, **VARIED, asks="words"),
     Voice("questions_flite_kal", "flite", "kal16", 1_000, **VARIED, asks="words"),
     Voice("questions_espeak_us", "espeak", "en-us", 1_000, **VARIED, asks="words"),
-    Voice("pictures_slt", "festival", "voice_cmu_us_slt_arctic_hts", 500, asks="pictures"),
-    Voice("pictures_kaldiphone", "festival", "voice_kal_diphone", 500, (0.85, 1.0, 1.2), asks="pictures"),
-    Voice("pictures_flite_slt", "flite", "slt", 500, **VARIED, asks="pictures"),
-    Voice("pictures_flite_rms", "flite", "rms", 500, **VARIED, asks="pictures"),
-    Voice("pictures_flite_kal", "flite", "kal16", 500, **VARIED, asks="pictures"),
-    Voice("pictures_espeak_us", "espeak", "en-us", 500, **VARIED, asks="pictures"),
+    Voice("pictures_slt", "festival", "voice_cmu_us_slt_arctic_hts", 750, asks="pictures"),
+    Voice("pictures_kaldiphone", "festival", "voice_kal_diphone", 750, (0.85, 1.0, 1.2), asks="pictures"),
+    Voice("pictures_flite_slt", "flite", "slt", 750, **VARIED, asks="pictures"),
+    Voice("pictures_flite_rms", "flite", "rms", 750, **VARIED, asks="pictures"),
+    Voice("pictures_flite_kal", "flite", "kal16", 750, **VARIED, asks="pictures"),
+    Voice("pictures_espeak_us", "espeak", "en-us", 750, **VARIED, asks="pictures"),
 )
 
 # Source, share of the sentences. Everyday sentences first: they are what people say and ask.

@@ -76,8 +76,8 @@ def dedupe(examples: Iterable[Example], val_texts: Iterable[str]) -> list[Exampl
 
 # What the made voices ask about, in phrasings with a place for it.
 _SPOKEN_THINGS = (
-    "cat", "dog", "man", "woman", "boy", "girl", "child", "bird", "horse", "car", "boat", "bicycle", "ball", "tree",
-    "flower", "hat", "shirt", "circle", "square", "triangle", "red circle", "blue square", "green triangle",
+    "cat", "dog", "person", "man", "woman", "boy", "girl", "child", "bird", "horse", "car", "boat", "bicycle", "ball",
+    "tree", "flower", "hat", "shirt", "circle", "square", "triangle", "red circle", "blue square", "green triangle",
 )  # fmt: skip
 
 

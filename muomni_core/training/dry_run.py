@@ -18,10 +18,9 @@ from muomni_core.training.gradients import Stage, backward, draw
 from muomni_core.training.loop import average_state, make_optimiser, use_bf16
 from muomni_core.training.memory import Held, peak_memory
 from muomni_core.training.order import stage_options
+from muomni_core.training.ranks import ALONE
 from muomni_core.training.recipe import Recipe, TrainConfig, load_recipe
-from muomni_core.training.recompute import recompute_blocks
-from muomni_core.training.run import build_context, find_root, pick_device, stage_folders
-from muomni_core.training.stages import stage_class
+from muomni_core.training.run import build_stage, find_root, pick_device, stage_folders
 
 MEASURED_STEPS = 3
 
@@ -116,10 +115,7 @@ def dry_run(
         found.fatal = f"{sum(f.count for f in fatal)} rows must be left out or mended: {fatal[0].name}"
         return found
     say("taking a few steps")
-    torch.manual_seed(loaded.train.seed)
-    device = pick_device(device)
-    stage = stage_class(stage_name)(build_context(loaded, data, folders, training=True, device=device))
-    stage.model.to(device)
+    _, stage, _ = build_stage(loaded, data, folders, init, pick_device(device), ALONE)
     measure(stage, loaded.train, found)
     return found
 
@@ -137,8 +133,6 @@ def measure(stage: Stage, config: TrainConfig, found: DryRun) -> None:
     bf16 = use_bf16(config.precision, device)
     optimiser = make_optimiser(model, config)
     average = average_state(model) if config.ema else {}
-    if config.recompute:
-        recompute_blocks(model)
     model.train()
     before = peak_memory(gpu=device.type == "cuda")
     held = Held()

@@ -182,7 +182,7 @@ def run_stage(
         device = pick_device(device, ranks)
         state = out / "state" / f"{stage_name}.safetensors"
         if auto_batch and not ranks.together(state.exists):
-            loaded = _fit_batch(loaded, data, folders, device, ranks)
+            loaded = _fit_batch(loaded, data, folders, init, device, ranks)
         return _train(loaded, data, folders, init, out, report or (lambda _: None), device, command, tensorboard, ranks)
 
 
@@ -218,12 +218,14 @@ def _share_out(loaded: Recipe, out: Path, ranks: Ranks) -> Recipe:
     return dataclasses.replace(loaded, train=train)
 
 
-def _fit_batch(loaded: Recipe, data: Path | None, folders: list[Path], device: str, ranks: Ranks) -> Recipe:
+def _fit_batch(
+    loaded: Recipe, data: Path | None, folders: list[Path], init: str | None, device: str, ranks: Ranks
+) -> Recipe:
     """The recipe with the micro-batches that fit the first process's memory. Raises MuOmniError where none do."""
     from muomni_core.training.auto_batch import fitted, splits
 
     def build(train: TrainConfig) -> Any:
-        return _build(dataclasses.replace(loaded, train=train), data, folders, None, device, ALONE)[1]
+        return build_stage(dataclasses.replace(loaded, train=train), data, folders, init, device, ALONE)[1]
 
     chosen = [0.0]
 
@@ -241,10 +243,10 @@ def _fit_batch(loaded: Recipe, data: Path | None, folders: list[Path], device: s
     return dataclasses.replace(loaded, train=train)
 
 
-def _build(
+def build_stage(
     loaded: Recipe, data: Path | None, folders: list[Path], init: str | None, device: str, ranks: Ranks
 ) -> tuple[Context, Any, list[dict]]:
-    """Context and stage, and the legs behind its weights."""
+    """Context and stage, as training begins, and the legs behind its weights."""
     torch.manual_seed(loaded.train.seed)
     context = build_context(loaded, data, folders, training=True, device=device, ranks=ranks)
     stage = stage_class(loaded.stage)(context)
@@ -271,7 +273,7 @@ def _train(
     loaded = ranks.together(lambda: _share_out(loaded, out, ranks))
     if device.startswith("cuda"):
         torch.set_float32_matmul_precision("high")  # what stays float32 beside bf16 need not be exact to the last bit
-    context, stage, legs = ranks.in_turn(lambda: _build(loaded, data, folders, init, device, ranks))
+    context, stage, legs = ranks.in_turn(lambda: build_stage(loaded, data, folders, init, device, ranks))
     ranks.alone(lambda: _keep_tokenizer(out, folders))
     data_print = fingerprint(stage.options.train, context.root)
     key = run_key(loaded, init, data_print, context.parents)

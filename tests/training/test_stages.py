@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from muomni_core.audio.io import write_wav
+from muomni_core.checkpoint import load_stage
 from muomni_core.data.chat import IMAGE_SLOT
 from muomni_core.errors import CheckpointError, DataError
 from muomni_core.evaluation.run import evaluate_stage
@@ -60,6 +61,29 @@ def test_one_batch_is_learned_by_heart(micro_weights: Path, name: str) -> None:
         stage.after_step()
         losses.append(float(loss.total.detach()) / loss.weight)
     assert losses[-1] < left * losses[0], (losses[0], losses[-1])
+
+
+# --- the eye
+
+
+def test_with_views_the_encoder_stays_and_the_rest_learns_on(micro_weights: Path, tmp_path: Path) -> None:
+    settings = {"data.views": "2", "data.n_scenes": "4", "data.unread": "0.1", "steps": "4", "batch": "8", "ema": "0"}
+
+    def trained(out: Path) -> dict[str, torch.Tensor]:
+        run_stage("vision", recipe="smoke", out=out, init=str(micro_weights), overrides=settings)
+        return load_stage(out / "vision.safetensors", "vision")[1]
+
+    before = load_stage(micro_weights / "vision.safetensors", "vision")[1]
+    after = trained(tmp_path / "first")
+    changed = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
+    assert {"text_tower", "text_out", "image_out"} <= changed and "encoder" not in changed
+    again = trained(tmp_path / "second")  # its frames are kept already
+    assert all(torch.equal(after[name], again[name]) for name in after)
+
+
+def test_views_need_a_trained_encoder(smoke_cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="--init"):
+        run_stage("vision", recipe="smoke", out=tmp_path, overrides={"data.views": "2", "steps": "4", "batch": "8"})
 
 
 # --- the ear

@@ -164,7 +164,7 @@ class Stage:
     def _picture_frames(self, pictures: PictureSet, n_views: int, seed: int | str) -> np.ndarray:
         size = self.projector.picture_size
         about = [self.prints["vision"], [r.key for r in pictures.rows], size, str(seed)]
-        pixels = views(pictures, size, n_views, 0, self.device)
+        pixels = views(pictures.squares(), size, n_views, 0, self.device)
         return picture_frames(self.vision.encoder, pixels, len(pictures), n_views, self.projector.picture_grid, about)
 
     def _gather(self, context: Context) -> None:

@@ -1,5 +1,8 @@
 """Stage C: the eye learns what belongs to a picture, CLIP's way: among the batch's captions, and among all labels;
-and, because that alone is slow with few pictures, which of some thousand words are true of it."""
+and, because that alone is slow with few pictures, which of some thousand words are true of it.
+
+With `data.views` an encoder that is trained stays as it is, and what is done with its frames learns on: the pictures'
+and the texts' way into their common space. Its frames are computed once, so a CPU has large batches."""
 
 from __future__ import annotations
 
@@ -7,18 +10,22 @@ import dataclasses
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from muomni_core.checkpoint import fingerprint
 from muomni_core.data.features import PictureSet
+from muomni_core.data.frames import views, views_seen
 from muomni_core.data.record import Row
 from muomni_core.data.sampling import RowSampler
 from muomni_core.data.scenes import Scene, describe, draw_scene, random_scene
 from muomni_core.data.windows import windowed
 from muomni_core.data.words import with_article
+from muomni_core.errors import DataError
 from muomni_core.evaluation.answers import content_words
 from muomni_core.evaluation.metrics import retrieval_recall
 from muomni_core.model.vision import GroupedBatchNorm, VisionModel, contrastive_loss
@@ -51,11 +58,15 @@ class Options:
     val_pictures: int = 1500
     n_scenes: int = 0  # drawn ones beside the photographs, which hold few plain shapes
     scene_share: float = 0.1  # of the pictures of a batch
+    views: int = 0  # crops of a picture that a trained encoder sees once, and stays as it is; 0: it learns
+    unread: float = 0.0  # share of a caption's tokens that are left out, other ones each time
     window: int = 0  # shards of train a micro-batch whose features are kept at a time; 0: all of them, for good
 
 
 @dataclass
 class Batch:
+    rows: Tensor  # (B,) which pictures, in `Stage.rows`
+    views: Tensor  # (B,) which crop of each, where they are seen once
     squares: Tensor  # (B, 3, 128, 128) uint8
     boxes: Tensor  # (B, 4) what is cropped
     colours: Tensor  # (B, 3)
@@ -114,7 +125,7 @@ class Stage:
         self.options = context.options(Options)
         self.tokenizer = context.tokenizer
         self.context_length = recipe.model.vision.text_context
-        self.accumulate = recipe.train.accumulate
+        self.accumulate, self.seed = recipe.train.accumulate, recipe.train.seed
         self.device = context.device
         self.val = PictureSet(self.options.val, context.root)
         rows = self.val.rows
@@ -136,6 +147,13 @@ class Stage:
         for module in self.model.modules():
             if isinstance(module, GroupedBatchNorm):
                 module.group = self.options.norm_group
+        self.vision.encoder.requires_grad_(not self.options.views)
+        self.is_trained = False
+
+    def adapt(self, tensors: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
+        """Weights to begin from, as they are."""
+        self.is_trained = True
+        return tensors
 
     def _gather(self, context: Context, batch: int, seed: int, accumulate: int) -> None:
         """Photographs and drawn scenes, and how often each is shown."""
@@ -170,9 +188,11 @@ class Stage:
                 row[n] = count / sum(known.values())
         return tags, shares
 
-    def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """Texts -> ids (B, L), lengths (B,)."""
+    def tokens(self, texts: list[str], unread: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Texts -> ids (B, L), lengths (B,); without a share of `unread` of the ids, but for a text's first."""
         ids = [self.tokenizer.encode(t)[: self.context_length] for t in texts]
+        if unread:
+            ids = [[i for n, i in enumerate(row) if not n or torch.rand(()) >= unread] for row in ids]
         lengths = torch.tensor([len(i) for i in ids])
         padded = torch.zeros(len(ids), int(lengths.max()), dtype=torch.long)
         for row, i in zip(padded, ids, strict=True):
@@ -189,7 +209,7 @@ class Stage:
         return max(s for start, s in self.options.sizes if start <= step)
 
     def batch(self, index: int) -> Batch:
-        picked = self.sampler(index)
+        picked, once = self.sampler(index), self.options.views > 0
         boxes = mirror_half(random_boxes(self.squares.shapes[picked], self.min_crops[picked]))
         colours = 1 + self.options.colours * torch.empty(len(picked), 3).uniform_(-1, 1)
         captions, labels = [], []
@@ -206,17 +226,19 @@ class Stage:
         others = torch.randperm(len(self.labels))[: self.options.offered]
         wording = int(torch.randint(len(LABEL_TEXTS), ()))
         tags, cut = self.tag_shares[picked].float(), torch.zeros(3)
-        if torch.rand(()) < self.options.cutmix:
+        if torch.rand(()) < self.options.cutmix and not once:
             side = 0.7 * (1 - torch.rand(())).sqrt()
             cut = torch.stack([*(torch.rand(2) * (1 - side)), side])
             tags = (1 - side**2) * tags + side**2 * tags.flip(0)
         return Batch(
-            self.squares[picked],
+            torch.from_numpy(picked),
+            torch.randint(max(1, self.options.views), (len(picked),)),
+            self.squares[picked[:0] if once else picked],
             boxes,
             colours,
             cut,
             self.size_at(index),
-            *self.tokens(captions),
+            *self.tokens(captions, self.options.unread),
             groups,
             torch.tensor(labels),
             others,
@@ -237,8 +259,26 @@ class Stage:
 
     def embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the loss needs of each row: pooled pictures (B, 256), unit vectors of captions (B, 128)."""
-        pooled = self.vision.pool(self.vision.encoder(self.images(batch)))
-        return pooled, self.vision.text_embedding(batch.captions, batch.caption_lengths)
+        return self._pooled(batch), self.vision.text_embedding(batch.captions, batch.caption_lengths)
+
+    def _pooled(self, batch: Batch) -> Tensor:
+        if not self.options.views:
+            return self.vision.pool(self.vision.encoder(self.images(batch)))
+        seen = self.seen[batch.rows.cpu().numpy(), batch.views.cpu().numpy()]
+        return torch.from_numpy(seen.astype(np.float32)).to(self.device)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """What the encoder sees of each picture, pooled: (pictures, views, 256) float16."""
+        if not self.is_trained:
+            raise DataError("data.views leaves the encoder as it is: give a trained one with --init")
+        vision, options, size = self.vision, self.options, self.size_at(0)
+        weights = fingerprint(vision.encoder.state_dict())
+        about = [weights, [row.key for row in self.rows], size, options.views, options.min_crop, self.seed]
+        pixels = views(self.squares, size, options.views, self.seed, self.device, self.min_crops)
+        vision.encoder.eval()
+        shape = (2 * vision.config.out_width,)
+        return views_seen(lambda x: vision.pool(vision.encoder(x)), shape, pixels, len(self.rows), options.views, about)
 
     @staticmethod
     def slim(batch: Batch) -> Batch:
