@@ -137,13 +137,16 @@ class Asker:
         """What the Thinker is given of a picture, before the projector: (1, 1 + grid * grid, 128)."""
         return self._frames(self.look(image))
 
+    def pixels(self, image: ImageSource) -> Tensor:
+        """A picture as the eye is given it, (1, 3, S, S)."""
+        from muomni_core.vision.image import image_tensor
+
+        return image_tensor(image, self.config.projector.picture_size)[None].to(self._device)
+
     @torch.no_grad()
     def look(self, image: ImageSource) -> Tensor:
         """All that the eye sees of a picture, (1, 1 + N, 128)."""
-        from muomni_core.vision.image import image_tensor
-
-        pixels = image_tensor(image, self.config.projector.picture_size)[None].to(self._device)
-        tokens: Tensor = self._component("vision", "vision").encoder(pixels)
+        tokens: Tensor = self._component("vision", "vision").encoder(self.pixels(image))
         return tokens
 
     def _frames(self, tokens: Tensor) -> Tensor:

@@ -343,7 +343,7 @@ class MuOmni:
             raise InputError("embed takes either an image or a text")
         model = self._component("vision", "vision")
         if image is not None:
-            vector = model.embed_images(self._asker.look(image))
+            vector = model.embed_pixels(self._asker.pixels(image))
         else:
             if not (text or "").strip():
                 raise InputError("the text is empty; give some words")

