@@ -156,7 +156,7 @@ class OmniConfig:
     vocoder: VocoderConfig = field(default_factory=VocoderConfig)
 
 
-TINY = OmniConfig()
+TINY = OmniConfig(projector=ProjectorConfig(picture_positions=True))
 
 # Sizes that tests and `recipes/smoke` use: every mechanism, hardly any arithmetic. The eye's first convolution has 16
 # channels, as PyTorch 2.11's gradient of one with 8 writes beyond its memory on processors with AVX-512.
@@ -167,7 +167,7 @@ MICRO = OmniConfig(
     ),
     audio=AudioConfig(stem_widths=(8, 8, 16), width=64, depth=1, n_heads=2, ffn_multiple=2),
     thinker=ThinkerConfig(depth=1, ffn_width=128),
-    projector=ProjectorConfig(hidden=64),
+    projector=ProjectorConfig(hidden=64, picture_positions=True),
     talker=TalkerConfig(width=64, char_depth=1, frame_depth=1, n_heads=2, codebook_size=64),
     codec=CodecConfig(width=32, depth=1, latent_width=16, n_codebooks=2, codebook_size=64),
     vocoder=VocoderConfig(width=32, depth=1),
@@ -179,7 +179,7 @@ BASE = OmniConfig(
     vision=VisionConfig(width=288, depth=6, n_heads=6),
     audio=AudioConfig(width=288, depth=12, n_heads=6),
     thinker=ThinkerConfig(depth=12, ffn_width=640, n_experts=8),
-    projector=ProjectorConfig(hidden=704),
+    projector=ProjectorConfig(hidden=704, picture_positions=True),
     talker=TalkerConfig(width=448, char_depth=4, frame_depth=8, n_heads=8),
     codec=CodecConfig(width=288, depth=4),
     vocoder=VocoderConfig(width=384, depth=8),

@@ -61,6 +61,9 @@ def _section(stage: str, header: Header, size: int) -> str:
     if header.parents:
         lines.append("- parents: " + ", ".join(f"{name} `{print_}`" for name, print_ in header.parents.items()))
     for number, leg in enumerate(header.legs, 1):
+        if "recipe" not in leg:  # a program of its own, as training.more_codebooks
+            lines.append(f"- leg {number}: " + ", ".join(f"{name} {value}" for name, value in leg.items()))
+            continue
         train = leg.get("train", {})
         lines += [
             f"- leg {number}: recipe `{leg['recipe']}`, from {leg['init']}, {leg['steps']:,} of"

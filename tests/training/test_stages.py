@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from muomni_core.audio.io import write_wav
-from muomni_core.checkpoint import load_stage
+from muomni_core.checkpoint import load_stage, save_stage
 from muomni_core.data.chat import IMAGE_SLOT
 from muomni_core.errors import CheckpointError, DataError
 from muomni_core.evaluation.run import evaluate_stage
+from muomni_core.training.card import write_card
 from muomni_core.training.loop import train
 from muomni_core.training.recipe import TrainConfig, load_recipe
 from muomni_core.training.run import build_context, run_stage
@@ -268,6 +269,14 @@ def test_init_goes_on_from_weights_and_says_so(micro_weights: Path, tmp_path: Pa
     assert [leg["init"] for leg in header.legs] == ["scratch", str(micro_weights)]
     with pytest.raises(CheckpointError, match="no such weights file"):
         run_stage("codec", recipe="smoke", init=str(tmp_path / "none"), out=tmp_path / "new")
+
+
+def test_the_card_tells_of_what_no_recipe_did(untrained_weights: Path, tmp_path: Path) -> None:
+    header, tensors = load_stage(untrained_weights / "codec.safetensors", "codec")
+    leg = {"more_codebooks": 4, "clips": 1500}
+    save_stage(tmp_path / "codec.safetensors", tensors, dataclasses.replace(header, legs=[leg]))
+    write_card(tmp_path)
+    assert "- leg 1: more_codebooks 4, clips 1500\n" in (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_a_tokenizer_that_came_with_the_weights_goes_along(smoke_cache: Path, tmp_path: Path) -> None:
