@@ -7,7 +7,8 @@ weighed by both (minimum Bayes risk, Kumar & Byrne 2004). What the Thinker is un
 answer does not count.
 
 This is for answers that say what is in a picture, which are the texts that the eye knows: of colours, sides and yes or no
-it is no judge (of drawn scenes the weights of 0.3 answered 81.3% rightly without it; with it, choosing among 16 drawn answers, 79.5%).
+it is no judge (of drawn scenes the weights of 0.3 answered 81.3% rightly without it, 79.5% with it, among 16 drawn
+answers).
 Of a spoken question without its words nobody knows which it is; there the Thinker's doubt tells: a caption is one of many,
 a yes or a colour of few.
 """
