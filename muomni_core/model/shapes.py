@@ -55,14 +55,14 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
 
         vision_projector = VisionProjector(config.vision.out_width, config.projector)
         audio_projector = Projector(config.audio.out_width, config.projector, "audio_projector")
-        seen, heard = vision_projector(patches), audio_projector(frames)
-        note("vision_projector", patches, seen, vision_projector)
+        pooled = picture_tokens(patches, config.projector.picture_grid)
+        seen, heard = vision_projector(pooled), audio_projector(frames)
+        note("vision_projector", pooled, seen, vision_projector)
         note("audio_projector", frames, heard, audio_projector)
 
         thinker = Thinker(config.thinker).eval()
-        pooled = vision_projector(picture_tokens(patches, config.projector.picture_grid))
         text = thinker.embed(torch.zeros(1, QUESTION_TOKENS, dtype=torch.long))
-        fused = torch.cat([pooled, heard, text], dim=1)
+        fused = torch.cat([seen, heard, text], dim=1)
         # On the meta device a mixture of experts cannot choose: which expert a token takes is a matter of numbers.
         logits = thinker.logits(fused if meta and config.thinker.n_experts else thinker(fused))
         note("thinker", fused, logits, thinker)

@@ -231,5 +231,9 @@ class VisionProjector(Projector):
 
     def project(self, normed: Tensor) -> Tensor:
         if self.positions is not None:
+            if normed.shape[:-1].numel() % len(self.positions):
+                raise ShapeError(
+                    f"{self.component}: expected whole pictures of {len(self.positions)} frames, got {tuple(normed.shape)}"
+                )
             normed = (normed.reshape(-1, *self.positions.shape) + self.positions).view_as(normed)
         return super().project(normed)
