@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from muomni_core.errors import InputError, MuOmniError
+from muomni_core.errors import InputError, MuOmniError, give_up_stdout
 from muomni_core.files import refuse_device
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def run(command: Callable[[], Any]) -> int:
 
             traceback.print_exc()
     finally:
-        _give_up_stdout()
+        give_up_stdout()
     return EXIT_FAILED
 
 
@@ -295,14 +295,3 @@ def os_error_line(error: OSError) -> str:
     """`name: reason` of an operating system's error."""
     reason = error.strerror or str(error) or type(error).__name__
     return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, (str, bytes)) else reason
-
-
-def _give_up_stdout() -> None:
-    """If stdout takes no more, sends the rest of its buffer nowhere, so that Python does not complain at exit."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)

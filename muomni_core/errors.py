@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -42,6 +43,17 @@ def one_line(error: Exception) -> str:
     return " ".join(text.split())
 
 
+def give_up_stdout() -> None:
+    """If stdout takes no more, sends the rest of its buffer nowhere, so that Python does not complain at exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+
+
 def one_line_errors(main: Callable[P, int]) -> Callable[P, int]:
     """A module's `main` whose errors, as far as they are ours, are one line on stderr and the exit code 1.
 
@@ -58,8 +70,7 @@ def one_line_errors(main: Callable[P, int]) -> Callable[P, int]:
             print(f"error: {error}", file=sys.stderr)
             return 1
         except BrokenPipeError:
-            # What is left in the buffer has to go somewhere when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            give_up_stdout()
             return 141  # 128 and SIGPIPE
 
     return told
