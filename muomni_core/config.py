@@ -93,6 +93,7 @@ class ProjectorConfig:
     picture_size: int = 112  # pixels a side that the eye is given for a question; 224 gives all 196 patches
     picture_grid: int = 4  # CLS and grid x grid pooled patches are what the Thinker sees; 0: CLS alone
     picture_positions: bool = field(default=False, metadata=LATER)  # whether each of them has a learned place added
+    picture_words: bool = field(default=False, metadata=LATER)  # whether a reader tells which words belong to it
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class OmniConfig:
     vocoder: VocoderConfig = field(default_factory=VocoderConfig)
 
 
-TINY = OmniConfig(projector=ProjectorConfig(picture_positions=True))
+TINY = OmniConfig(projector=ProjectorConfig(picture_positions=True, picture_words=True))
 
 # Sizes that tests and `recipes/smoke` use: every mechanism, hardly any arithmetic. The eye's first convolution has 16
 # channels, as PyTorch 2.11's gradient of one with 8 writes beyond its memory on processors with AVX-512.
@@ -167,7 +168,7 @@ MICRO = OmniConfig(
     ),
     audio=AudioConfig(stem_widths=(8, 8, 16), width=64, depth=1, n_heads=2, ffn_multiple=2),
     thinker=ThinkerConfig(depth=1, ffn_width=128),
-    projector=ProjectorConfig(hidden=64, picture_positions=True),
+    projector=ProjectorConfig(hidden=64, picture_positions=True, picture_words=True),
     talker=TalkerConfig(width=64, char_depth=1, frame_depth=1, n_heads=2, codebook_size=64),
     codec=CodecConfig(width=32, depth=1, latent_width=16, n_codebooks=2, codebook_size=64),
     vocoder=VocoderConfig(width=32, depth=1),

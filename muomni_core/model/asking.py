@@ -14,10 +14,19 @@ from muomni_core.audio.io import SoundSource, read_sound
 from muomni_core.config import OmniConfig
 from muomni_core.data.chat import IMAGE_SLOT, turn_ids
 from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
+from muomni_core.data.picture_words import word_tokens
 from muomni_core.errors import InputError
 from muomni_core.model.attention import answer_attention
 from muomni_core.model.cache import KVCache
-from muomni_core.model.choosing import Seen, agreed, asks_what_is_seen, likeliest_answers, loops
+from muomni_core.model.choosing import (
+    Seen,
+    agreed,
+    asks_what_is_seen,
+    found_by_reader,
+    likeliest_answers,
+    loops,
+    only_names,
+)
 from muomni_core.model.fusion import fuse, generate
 from muomni_core.model.hearing import Listener
 from muomni_core.model.vision import picture_tokens
@@ -130,7 +139,7 @@ class Asker:
         seen = None
         asked = asks_what_is_seen(question)
         if len(looks) == 1 and (asked or not question):
-            seen = Seen(self._component("vision", "vision").embed_images(looks[0])[0], asked)
+            seen = Seen(self._component("vision", "vision").embed_images(looks[0])[0], self._words(pictures[0]), asked)
         return Turn(embeddings, _places(ids, [len(p) for p in pictures]), seen, bool(sounds))
 
     def picture_frames(self, image: ImageSource) -> Tensor:
@@ -151,6 +160,10 @@ class Asker:
 
     def _frames(self, tokens: Tensor) -> Tensor:
         return picture_tokens(tokens, self.config.projector.picture_grid)
+
+    def _words(self, frames: Tensor) -> Tensor | None:
+        reader = self._component("omni", "vision_projector").reader
+        return reader(frames[None], self.thinker.embedding.weight)[0].log_softmax(-1).cpu() if reader else None
 
     # -- what is answered --------------------------------------------------------------------------------------
 
@@ -211,8 +224,10 @@ class Asker:
         kept = thinker.new_cache(1, embeddings.shape[1]) if cache is None else cache
         answers = likeliest_answers(thinker, embeddings, end_id, count=candidates, max_tokens=max_tokens, cache=kept)
         answers = [answer for answer in answers if not loops(answer.tokens, no_repeat)] or answers[:1]
-        texts = self._component("vision", "vision").embed_texts([answer.tokens for answer in answers])
-        chosen = answers[agreed(answers, texts @ seen.vector, asked=seen.asked)].tokens
+        cosines = self._component("vision", "vision").embed_texts([answer.tokens for answer in answers]) @ seen.vector
+        texts = [self.tokenizer.decode(answer.tokens).strip() for answer in answers]
+        read = torch.tensor([found_by_reader(word_tokens(self.tokenizer, "", text), seen.words) for text in texts])
+        chosen = answers[agreed(answers, cosines, read, [only_names(text) for text in texts], asked=seen.asked)].tokens
         if cache is not None and len(chosen) > 1:
             thinker(thinker.embed(torch.tensor([chosen[:-1]], device=self._device)), cache=cache)
         yield from chosen

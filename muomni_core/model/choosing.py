@@ -1,10 +1,15 @@
-"""The answer about a picture that agrees best with the other answers there might be, and with the eye.
+"""The answer about a picture that agrees best with the other answers there might be, with the eye and with the reader.
 
 The Thinker's likeliest next token, again and again, makes a likely text of few answers. Here a beam search finds its
-likeliest answers; the eye, which has learned which texts belong to which pictures (CLIP), is a second expert beside the
-Thinker (product of experts, Hinton 2002); and the one is given that has most words in common with all of them, each
-weighed by both (minimum Bayes risk, Kumar & Byrne 2004). What the Thinker is unsure of the eye decides, and one odd
-answer does not count.
+likeliest answers, and others who know the picture weigh them with it (product of experts, Hinton 2002). Whether the answer
+names one thing or is a sentence is the Thinker's alone to say. Of names the reader is the better judge, which has learned
+which words belong to which pictures; of sentences the eye, which has learned which captions do (CLIP). Of names the one
+that weighs most is given; of sentences the one that has most words in common with all of them, each so weighed (minimum
+Bayes risk, Kumar & Byrne 2004): one odd sentence does not count.
+
+On 288 val photographs, with the eye alone beside the Thinker: 55% of Caltech-101 named, 46% of cats, dogs and other
+everyday things, a content word of 58% of flickr8k; with the reader too, for names and sentences alike, 67, 50 and 50%; each
+for its own, 60, 52 and 61%.
 
 This is for answers that say what is in a picture, which are the texts that the eye knows: of colours, sides and yes or no
 it is no judge (of drawn scenes the weights of 0.3 answered 81.3% rightly without it, 79.5% with it, among 16 drawn
@@ -24,16 +29,25 @@ import torch
 from torch import Tensor
 
 from muomni_core.data.example import plain
-from muomni_core.data.phrasings import DESCRIBE, NAMING, SEE
+from muomni_core.data.phrasings import DESCRIBE, NAMING, SEE, SEE_ANSWER
 from muomni_core.model.cache import KVCache
 from muomni_core.model.thinker import Thinker
 
 THINKER = 0.6  # weight of the logarithms of the Thinker's probabilities
-EYE = 18.0  # weight of the eye's cosines beside them
+EYE = 34.0  # weight of the eye's cosines beside them where the answer is a sentence
+EYE_OF_NAMES = 10.0  # and where it names one thing
+READER = 4.0  # weight of the logarithms of how likely the reader finds a name's words
+NOTHING = -12.0  # such a logarithm of an answer that says nothing of a picture
+NAMED = 0.7  # share of the Thinker's probability that names must have, or the answer is a sentence
 SURE = math.log(0.25)  # where the question may be another one, an answer that is likelier is given as it is
 
 _WHAT_IS_SEEN = frozenset(
     map(plain, (SEE, *DESCRIBE, *(question for _, questions in NAMING for question in questions)))
+)
+
+
+_NAMES = tuple(
+    {form.split("{a}")[0] for form in (SEE_ANSWER, *(form for form, _ in NAMING))} | {"These are ", "There are "}
 )
 
 
@@ -43,9 +57,15 @@ def asks_what_is_seen(question: str) -> bool:
 
 
 class Seen(NamedTuple):
-    """What the eye makes of a picture, a unit vector (128,), and whether its contents are asked for, as far as one knows."""
+    """What is made of a picture, and whether its contents are asked for, as far as one knows.
+
+    Attributes:
+        vector: (128,) the eye's unit vector.
+        words: (5000,) natural logarithms of the probabilities that the reader gives to words, if there is one.
+    """
 
     vector: Tensor
+    words: Tensor | None
     asked: bool
 
 
@@ -94,23 +114,49 @@ def likeliest_answers(
     return ended or [Answer(begun[0], float(scores[0]))]
 
 
-def agreed(answers: Sequence[Answer], cosines: Tensor, *, asked: bool = True) -> int:
-    """Which of N answers has the most tokens in common with all, each weighed by Thinker and eye, cosines (N,).
+def found_by_reader(tokens: Sequence[int], words: Tensor | None) -> float:
+    """The natural logarithm of the mean probability of an answer's words' tokens; 0 where there is no reader."""
+    if words is None:
+        return 0.0
+    return float(words[list(tokens)].logsumexp(0)) - math.log(len(tokens)) if tokens else NOTHING
+
+
+def agreed(
+    answers: Sequence[Answer], cosines: Tensor, read: Tensor, names: Sequence[bool], *, asked: bool = True
+) -> int:
+    """Which of N answers to give: the name that weighs most, or the sentence that has most in common with the others.
 
     What the Thinker's probabilities lack to 1 is shared out evenly: where there might be many answers, a few stand for
     all. Where what is seen may not be `asked` for, it is the first, the likeliest, if the Thinker is sure of it.
+
+    Args:
+        cosines: (N,) of each with the picture, by the eye.
+        read: (N,) as `found_by_reader` has it.
+        names: of each, whether it only names something.
     """
     if not asked and answers[0].log_probability > SURE:
         return 0
     found = torch.tensor([answer.log_probability for answer in answers]).exp()
     spread = (1 - found.sum()).clamp_min(1e-9) / len(answers)
-    weights = (THINKER * (found + spread).log() + EYE * cosines.cpu()).softmax(0).tolist()
+    is_name = torch.tensor(names)
+    one_thing = bool(is_name.all() or found[is_name].sum() >= NAMED)
+    known = EYE_OF_NAMES * cosines.cpu() + READER * read if one_thing else EYE * cosines.cpu()
+    own = is_name == one_thing
+    weights = (THINKER * (found + spread).log() + known).masked_fill(~own, -torch.inf).softmax(0)
+    if one_thing:  # names have nothing in common but their form
+        return int(weights.argmax())
     bags = [Counter(answer.tokens) for answer in answers]
     shared = {
-        number: sum(w * _dice(bag, other) for w, other in zip(weights, bags, strict=True))
+        number: sum(w * _dice(bag, other) for w, other in zip(weights.tolist(), bags, strict=True))
         for number, bag in enumerate(bags)
+        if own[number]
     }
     return max(shared, key=shared.__getitem__)
+
+
+def only_names(answer: str) -> bool:
+    """Whether an answer has one of the forms in which a thing is named."""
+    return answer.startswith(_NAMES)
 
 
 def loops(answer: Sequence[int], run: int) -> bool:

@@ -57,10 +57,13 @@ def inspect_shapes(preset: str = "tiny") -> dict[str, Any]:
         audio_projector = Projector(config.audio.out_width, config.projector, "audio_projector")
         pooled = picture_tokens(patches, config.projector.picture_grid)
         seen, heard = vision_projector(pooled), audio_projector(frames)
+        reader, vision_projector.reader = vision_projector.reader, None
         note("vision_projector", pooled, seen, vision_projector)
         note("audio_projector", frames, heard, audio_projector)
 
         thinker = Thinker(config.thinker).eval()
+        if reader is not None:  # beside the projector in the file, apart from it in the count
+            note("picture_reader", pooled, reader(pooled, thinker.embedding.weight), reader)
         text = thinker.embed(torch.zeros(1, QUESTION_TOKENS, dtype=torch.long))
         fused = torch.cat([seen, heard, text], dim=1)
         # On the meta device a mixture of experts cannot choose: which expert a token takes is a matter of numbers.

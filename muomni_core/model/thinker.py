@@ -228,6 +228,7 @@ class VisionProjector(Projector):
             x, y = torch.linspace(-1, 1, grid).repeat(grid), torch.linspace(-1, 1, grid).repeat_interleave(grid)
             places = torch.cat([torch.zeros(1, 2), torch.stack([x, y], 1)]) @ torch.randn(2, in_width)
             self.positions = nn.Parameter(0.5 * places)
+        self.reader = PictureReader(in_width, config) if config.picture_words else None
 
     def project(self, normed: Tensor) -> Tensor:
         if self.positions is not None:
@@ -237,3 +238,27 @@ class VisionProjector(Projector):
                 )
             normed = (normed.reshape(-1, *self.positions.shape) + self.positions).view_as(normed)
         return super().project(normed)
+
+
+class PictureReader(nn.Module):
+    """Which words belong to a picture, from its frames alone: a second opinion beside the Thinker's.
+
+    The Thinker, which learns whole sentences of few pictures, knows the pictures by heart sooner than what is in them.
+    This has nothing but words to learn, and is shown pictures mixed two and two (data/picture_words.py).
+    """
+
+    NARROW = 64  # numbers that are kept of each frame: all frames together are read
+
+    def __init__(self, in_width: int, config: ProjectorConfig):
+        super().__init__()
+        self.norm = nn.LayerNorm(in_width)
+        self.narrow = nn.Linear(in_width, self.NARROW)
+        self.up = nn.Linear((1 + config.picture_grid**2) * self.NARROW, config.hidden)
+        self.down = nn.Linear(config.hidden, config.out_width)
+        self.out_norm = RMSNorm(config.out_width)
+
+    def forward(self, frames: Tensor, embedding: Tensor) -> Tensor:
+        """Frames (B, N, 128), the Thinker's embedding (5000, 256) -> logits of the words (B, 5000)."""
+        read = self.down(F.gelu(self.up(self.narrow(self.norm(frames)).flatten(1))))
+        # It comes to the words, and not the words to it.
+        return F.linear(self.out_norm(read), embedding.detach()).float()

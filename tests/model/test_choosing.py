@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,16 @@ import torch
 from PIL import Image
 
 from muomni_core import MuOmni
-from muomni_core.model.choosing import Answer, agreed, asks_what_is_seen, likeliest_answers, loops
+from muomni_core.model.choosing import (
+    NOTHING,
+    Answer,
+    agreed,
+    asks_what_is_seen,
+    found_by_reader,
+    likeliest_answers,
+    loops,
+    only_names,
+)
 from muomni_core.model.fusion import generate
 
 RED = Image.new("RGB", (64, 64), "red")
@@ -23,18 +33,38 @@ def omni(micro_weights: Path) -> MuOmni:
 
 def test_the_answer_that_has_most_in_common_with_the_others() -> None:
     alike, odd = [Answer([1, 2, last], -4.0) for last in (3, 4, 5)], Answer([9, 8, 7], -4.0)
-    assert agreed([odd, *alike], torch.zeros(4)) in (1, 2, 3)
-    assert agreed([odd, *alike], torch.tensor([1.0, 0.0, 0.0, 0.0])) == 0  # the eye is sure
-    assert (
-        agreed(
-            [odd._replace(log_probability=-0.1), *(a._replace(log_probability=-40.0) for a in alike)], torch.zeros(4)
-        )
-        == 0
-    )
-    assert agreed([odd, *alike], torch.zeros(4), asked=False) in (1, 2, 3)
-    assert agreed([odd._replace(log_probability=-1.0), *alike], torch.zeros(4), asked=False) == 0  # the Thinker is sure
-    assert agreed([Answer([], -1.0), Answer([1], -1.0)], torch.zeros(2)) == 1
-    assert agreed([Answer([], -1.0)], torch.zeros(1)) == 0
+    none, first, sentences = torch.zeros(4), torch.tensor([1.0, 0.0, 0.0, 0.0]), [False] * 4
+    assert agreed([odd, *alike], none, none, sentences) in (1, 2, 3)
+    assert agreed([odd, *alike], first, none, sentences) == 0  # the eye is sure
+    assert agreed([odd, *alike], none, 10 * first, sentences) in (1, 2, 3)  # the reader knows names
+    assert agreed([odd, *alike], none, 10 * first, [True] * 4) == 0
+    unlikely = [answer._replace(log_probability=-40.0) for answer in alike]
+    assert agreed([odd._replace(log_probability=-0.1), *unlikely], none, none, sentences) == 0
+    assert agreed([odd, *alike], none, none, sentences, asked=False) in (1, 2, 3)
+    sure = odd._replace(log_probability=-1.0)
+    assert agreed([sure, *alike], none, none, sentences, asked=False) == 0  # the Thinker is sure
+    assert agreed([Answer([], -1.0), Answer([1], -1.0)], none[:2], none[:2], [False] * 2) == 1
+    assert agreed([Answer([], -1.0)], none[:1], none[:1], [False]) == 0
+
+
+@pytest.mark.parametrize(("likely", "chosen"), [(0.8, {0}), (0.6, {1, 2, 3})])
+def test_the_thinker_says_whether_a_thing_is_named(likely: float, chosen: set[int]) -> None:
+    name = Answer([9, 8], math.log(likely))
+    sentences = [Answer([1, 2, last], math.log(0.01)) for last in (3, 4, 5)]
+    for sure in (torch.tensor([5.0, 0, 0, 0]), torch.tensor([0, 5.0, 5.0, 5.0])):
+        assert agreed([name, *sentences], sure, sure, [True, False, False, False]) in chosen
+
+
+def test_what_only_names() -> None:
+    assert only_names("I see a cat.") and only_names("These are scissors.") and only_names("This is a dog.")
+    assert not only_names("A cat sits on a chair.") and not only_names("")
+
+
+def test_how_likely_the_reader_finds_words() -> None:
+    words = torch.tensor([0.5, 0.25, 0.25]).log()
+    assert found_by_reader([0], words) == pytest.approx(math.log(0.5))
+    assert found_by_reader([0, 1], words) == pytest.approx(math.log(0.375))
+    assert found_by_reader([], words) == NOTHING and found_by_reader([0], None) == 0
 
 
 def test_loops() -> None:

@@ -173,6 +173,45 @@ def test_a_spoken_question_goes_with_pictures_words_or_nothing(
     assert heard.question in omni.HEAR_QUESTIONS and heard.answer == "the rain stopped"
 
 
+def test_one_kind_of_question_alone(micro_weights: Path) -> None:
+    alone = "{picture=1.0,scene=0.0,text=0.0,sound=0.0}"
+    stage = build("omni", micro_weights, data__kinds='["see"]', data__shares=alone)
+    asked = {stage.items[i].question for index in range(5) for i in stage.sampler(index)}
+    assert asked == {"What do you see?", "what do you see"}
+
+
+def test_pictures_of_some_sources_are_drawn_oftener(micro_weights: Path) -> None:
+    stage = build("omni", micro_weights, data__shares="{picture=0.8,text=0.2}")
+    group = [omni.Item("q", "a", picture=n) for n in (0, 1, 1, 2)]
+    shares = stage._shares("picture", group, [1.0, 0.0, 3.0])
+    np.testing.assert_allclose(shares, [0.2, 0.0, 0.0, 0.6])
+    np.testing.assert_allclose(stage._shares("text", [omni.Item("q", "a")] * 4, []), [0.05] * 4)
+
+
+def test_the_reader_learns_from_mixed_pictures(micro_weights: Path) -> None:
+    stage = build("omni", micro_weights, data__reader_pictures="6")
+    batch = stage.batch(0)
+    assert batch.mixed.shape[0] == 6 and batch.mixed_words.shape == (6, stage.tokenizer.vocab_size)
+    stage._reader_loss(stage.model.vision_projector.reader, batch).backward()
+    learning = {name for name, p in stage.model.named_parameters() if p.grad is not None}
+    assert learning == {
+        f"vision_projector.reader.{n}" for n, _ in stage.model.vision_projector.reader.named_parameters()
+    }
+    without = dataclasses.replace(batch, mixed=None, mixed_words=None)
+    assert stage.loss(batch).total > stage.loss(without).total
+    assert build("omni", micro_weights, data__reader_pictures="0").batch(0).mixed is None
+
+
+def test_the_reader_learns_alone(micro_weights: Path) -> None:
+    stage = build("omni", micro_weights, data__reader_pictures="6", data__reader_alone="true")
+    loss = stage.loss(stage.batch(0))
+    assert loss.weight == 6
+    loss.total.backward()
+    assert all("reader" in name for name, p in stage.model.named_parameters() if p.grad is not None)
+    with pytest.raises(DataError, match=r"data\.reader_alone needs"):
+        build("omni", micro_weights, data__reader_pictures="0", data__reader_alone="true")
+
+
 def test_the_scenes_do_not_depend_on_the_rest_of_the_mix(micro_weights: Path) -> None:
     # Their frames are kept by seed and number: other scenes under the same name would be the wrong pictures.
     about = []
@@ -200,10 +239,6 @@ def test_naming_falls_to_chance_without_the_picture(micro_weights: Path) -> None
 
 def test_the_words_that_an_answer_adds_are_said_of_its_picture(micro_weights: Path) -> None:
     stage = build("omni", micro_weights)
-    item = stage.items[0]
-    said = stage._words_said(dataclasses.replace(item, question="Is there a dog?", answer="No, there is a red boat."))
-    assert stage.tokenizer.decode(said).split() == ["red", "boat"]
-    assert stage._words_said(dataclasses.replace(item, question="Is there a dog?", answer="Yes, there is a dog.")) == []
     batch = stage.batch(0)
     assert len(batch.said) == int(batch.n_said.sum()) > 0
     assert len(batch.n_said) == len(batch.picture_frames) // (1 + stage.projector.picture_grid**2)

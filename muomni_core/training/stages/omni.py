@@ -30,15 +30,16 @@ from muomni_core.data.mix import (
 )
 from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.data.phrasings import SEE_ANSWER
+from muomni_core.data.picture_words import PictureWords, mixed, word_tokens
 from muomni_core.data.rows import expand, read_path, read_rows
 from muomni_core.data.sampling import RowSampler, evenly
 from muomni_core.data.words import with_article
 from muomni_core.errors import DataError
 from muomni_core.evaluation.answers import key_words, said_share, word_overlap
-from muomni_core.evaluation.metrics import WORD, named, words
+from muomni_core.evaluation.metrics import named, words
 from muomni_core.model.audio import AudioEncoder
 from muomni_core.model.fusion import fuse, generate
-from muomni_core.model.thinker import Projector, Thinker, VisionProjector
+from muomni_core.model.thinker import PictureReader, Projector, Thinker, VisionProjector
 from muomni_core.model.vision import VisionModel
 from muomni_core.training.context import Context
 from muomni_core.training.gradients import to_device
@@ -72,10 +73,14 @@ class Options:
     read_context: int = 128  # tokens a window
     read_weight: float = 0.3  # of a token of theirs beside one of an answer
     hidden: float = 0.0  # share of a photograph's frames that are not shown, other ones each time
+    weights: dict[str, float] = field(default_factory=dict)  # how much oftener than its share a source is drawn
+    kinds: list[str] = field(default_factory=list)  # of questions about pictures and scenes (`Example.kind`); [] is all
     shares: dict[str, float] = field(
         default_factory=lambda: {"picture": 0.5, "scene": 0.15, "text": 0.25, "sound": 0.1}
     )
     words_weight: float = 0.3  # of the loss that the picture's frames themselves say the answer's words
+    reader_pictures: int = 0  # a batch, mixed two and two, from which the reader learns all the words of them
+    reader_alone: bool = False  # whether nothing else learns
     begin: str = "thinker"  # the stage whose Thinker this starts from; "" starts from nothing
     val_pictures: int = 120
     val_questions: int = 60  # of text rows
@@ -104,6 +109,8 @@ class Batch:
     sound_frames: Tensor  # (M, 192)
     said: Tensor  # (W,) tokens of the words that answers about pictures add to their questions, picture after picture
     n_said: Tensor  # (pictures,) how many of them are said of each
+    mixed: Tensor | None = None  # (P, 1 + grid * grid, 128), two pictures in one
+    mixed_words: Tensor | None = None  # (P, 5000) shares of the words that are known of both
     reading: Reading | None = None  # windows of text
 
 
@@ -139,15 +146,17 @@ class Stage:
             load_component(self.model.thinker, "thinker", tensors, path)
         self.val_pictures = PictureSet(self.options.val, context.root) if self.options.val else None
         self.val_texts = self._val_texts(context) if self.options.val else []
+        self.picture_words: PictureWords | None = None
         if context.training:
             self._gather(context)
         if self.val_pictures is not None:
             self.val_frames = self._picture_frames(self.val_pictures, 1, "val")
 
     def adapt(self, tensors: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
-        """Weights to begin from; the places in a picture, where these know none, begin as here."""
-        positions = self.model.vision_projector.positions
-        return tensors if positions is None else {"vision_projector.positions": positions} | tensors
+        """Weights to begin from; the places in a picture and the reader, where these know none, begin as here."""
+        own = self.model.vision_projector.state_dict()
+        later = {name: own[name] for name in own if name == "positions" or name.startswith("reader.")}
+        return {f"vision_projector.{name}": tensor for name, tensor in later.items()} | tensors
 
     def _val_texts(self, context: Context) -> list[tuple[str, str, str]]:
         """Questions in words with their answers, (source, question, answer): those of val rows, and everyday ones."""
@@ -179,12 +188,12 @@ class Stage:
         kept_apart += [text for _, question, answer in self.val_texts for text in (question, answer)]
         about_pictures = dedupe(picture_examples(facts, rng, options.per_picture), kept_apart)
         own = [Example("own", r.question, r.answer, n) for n, r in enumerate(pictures.rows) if r.question and r.answer]
-        groups["picture"] = [self._item(e) for e in [*about_pictures, *own]]
+        groups["picture"] = [self._item(e) for e in self._wanted([*about_pictures, *own])]
         # Of their own, so that the scenes, whose frames are kept, do not depend on what else is in the mix.
         scene_rng = random.Random(f"{recipe.train.seed}-scenes")
         scenes, about_scenes = scene_examples(scene_rng, options.n_scenes) if options.n_scenes else ([], [])
         self.scene_frames = self._scene_frames(scenes, recipe.train.seed) if scenes else None
-        groups["scene"] = [self._item(e, offset=len(pictures)) for e in about_scenes]
+        groups["scene"] = [self._item(e, offset=len(pictures)) for e in self._wanted(about_scenes)]
         text_rows = list(read_rows(options.text, context.root)) if options.text else []
         in_words = text_examples(TextRows(text_rows), rng, options.n_text)
         # Doubles stay: what people say first is drawn more often on purpose.
@@ -196,15 +205,29 @@ class Stage:
         self.n_pictures = len(pictures)
         groups["sound"] = self._sound_items(context, rng, groups) if options.speech else []
         self.items = [item for group in groups.values() for item in group]
-        weights = [
-            np.full(len(group), options.shares.get(name, 0.0) / max(1, len(group))) for name, group in groups.items()
-        ]
+        often = [options.weights.get(row.source, 1.0) for row in pictures.rows]
+        weights = [self._shares(name, group, often) for name, group in groups.items()]
         if not sum(map(np.sum, weights)):
             raise DataError(f"recipe {recipe.name}: none of data.shares has an example")
         self.sampler = RowSampler(len(self.items), recipe.train.batch, recipe.train.seed, np.concatenate(weights))
+        has_reader = self.model.vision_projector.reader is not None
+        if options.reader_alone and not (has_reader and options.reader_pictures):
+            raise DataError("data.reader_alone needs model.picture_words and data.reader_pictures")
+        if options.reader_pictures and has_reader:
+            self.picture_words = PictureWords(facts, self.tokenizer)
+            known = np.array(often) * self.picture_words.known
+            self.read_pictures = RowSampler(len(pictures), options.reader_pictures, recipe.train.seed, known)
         if options.read_rows:
             self.tokens = TokenSet(options.read, context.root, self.tokenizer)
             self.windows = RowSampler(self.tokens.n_rows(options.read_context), options.read_rows, recipe.train.seed)
+
+    def _wanted(self, examples: list[Example]) -> list[Example]:
+        return [e for e in examples if not self.options.kinds or e.kind in self.options.kinds]
+
+    def _shares(self, name: str, group: list[Item], often: list[float]) -> np.ndarray:
+        """How often each item of a group is drawn: all together as often as the group is to be."""
+        drawn = [often[i.picture] if name == "picture" and i.picture is not None else 1.0 for i in group]
+        return self.options.shares.get(name, 0.0) * np.array(drawn) / (sum(drawn) or 1.0)
 
     def _item(self, example: Example, offset: int = 0) -> Item:
         picture = None if example.image is None else example.image + offset
@@ -265,13 +288,17 @@ class Stage:
         if self.options.read_rows:
             size = self.options.read_context
             batch.reading = make_batch([self.tokens.row(int(i), size) for i in self.windows(index)])
+        if self.picture_words is not None:
+            rows = self.read_pictures(index)
+            shown = torch.stack([self._picture(int(i)) for i in rows])
+            batch.mixed, batch.mixed_words = mixed(shown, self.picture_words(rows))
         return batch
 
     def _collate(self, items: list[Item], pictures: list[Tensor | None], sounds: list[Tensor | None]) -> Batch:
         rows, targets, words_said = [], [], []
         for item, picture, sound in zip(items, pictures, sounds, strict=True):
             if picture is not None:
-                words_said.append(self._words_said(item))
+                words_said.append(word_tokens(self.tokenizer, item.question, item.answer))
             ids: list[int] = []
             wanted: list[int] = []
             for n, (question, answer) in enumerate([*item.turns, (item.question, item.answer)]):
@@ -298,18 +325,16 @@ class Stage:
             torch.tensor([len(ids) for ids in words_said], dtype=torch.long),
         )
 
-    def _words_said(self, item: Item) -> list[int]:
-        """Tokens of the words that the answer adds to its question, without yes and no."""
-        wanted = key_words(item.question, item.answer) - {"yes", "no", "not"}
-        ids, spans = self.tokenizer.encode_with_offsets(item.answer)
-        inside = [m.span() for m in WORD.finditer(item.answer.lower()) if m[0] in wanted]
-        return [i for i, (start, end) in zip(ids, spans, strict=True) if any(a < end and start < b for a, b in inside)]
-
     def loss(self, batch: Batch) -> Loss:
+        reader = self.model.vision_projector.reader
+        if reader is not None and self.options.reader_alone:
+            return Loss(self._reader_loss(reader, batch), len(batch.mixed), len(batch.mixed))
         total, n_targets = self._answer_loss(batch)
         if self.options.words_weight and len(batch.said):
             total = total + self.options.words_weight * self._words_loss(batch)
         total = total + n_targets * self.model.thinker.balance_loss()
+        if reader is not None and batch.mixed is not None:
+            total = total + self._reader_loss(reader, batch)
         if batch.reading is not None:
             read, n_read = reading_loss(self.model.thinker, batch.reading)
             weight = self.options.read_weight
@@ -343,6 +368,11 @@ class Stage:
         projected = model.vision_projector(batch.picture_frames.view(-1, n_frames, batch.picture_frames.shape[1]))
         logits = model.thinker.logits(model.thinker.norm(projected.mean(1))).float()
         return F.cross_entropy(logits.repeat_interleave(batch.n_said, 0), batch.said, reduction="sum")
+
+    def _reader_loss(self, reader: PictureReader, batch: Batch) -> Tensor:
+        """Summed cross-entropy of the words that are known of mixed pictures."""
+        logits = reader(batch.mixed, self.model.thinker.embedding.weight)
+        return F.cross_entropy(logits, batch.mixed_words, reduction="sum")
 
     def after_step(self) -> None:
         pass
