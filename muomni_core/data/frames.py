@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from muomni_core.audio.augment import SILENCE
+from muomni_core.checkpoint import fingerprint
 from muomni_core.data.features import SpeechSet, Squares, cache_folder
 from muomni_core.data.sampling import LengthSampler
 from muomni_core.model.audio import AudioEncoder
@@ -62,6 +63,12 @@ def views_seen(
                 seen[rows, view] = see(pixels(rows, view)).half().cpu().numpy()
         _write(path, seen)
     return np.load(path, mmap_mode="r")
+
+
+def encoder_print(encoder: VisionEncoder | AudioEncoder) -> str:
+    """What frames are kept under: the encoder's weights, and not those of its heads, which may learn on by themselves."""
+    # A moving average makes -0.0 of equal weights 0.0.
+    return fingerprint({name: tensor + 0 for name, tensor in encoder.state_dict().items()})
 
 
 def picture_frames(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -14,6 +15,16 @@ T = TypeVar("T")
 def evenly(rows: Sequence[T], at_most: int) -> Sequence[T]:
     """At most so many of the rows, spread over all of them."""
     return rows[:: max(1, -(-len(rows) // max(1, at_most)))]
+
+
+def source_weights(sources: Sequence[str], weights: Mapping[str, float]) -> np.ndarray:
+    """(rows,) how much oftener than its share each row is drawn, given the source of each; 1 where nothing is said.
+
+    A name that is no row's source is said on stderr: the data may lack it, or it is misspelt.
+    """
+    if unknown := sorted(set(weights) - set(sources)):
+        print(f"data.weights: no data of {', '.join(unknown)}", file=sys.stderr)
+    return np.array([weights.get(source, 1.0) for source in sources])
 
 
 class RowSampler:

@@ -175,6 +175,7 @@ def train(
     fits_early: Callable[[str], bool] | None = None,
     stop_after: int | None = None,
     ranks: Ranks = ALONE,
+    order_seed: int | None = None,
 ) -> dict[str, float]:
     """Trains until `config.steps`, resuming from `state_path` if it is there; returns the last metrics.
 
@@ -186,13 +187,15 @@ def train(
         stop_after: stop, saved, at that step; for tests.
         ranks: of several processes that train together, each of which calls this; `ship`, `report` and `begin` are
             called in the first one alone, and the metrics are returned there.
+        order_seed: of what is random in each step (`Context.order_seed`); None: the seed of `config`.
     Raises:
         MuOmniError: a loss or gradient is not finite, data can't be read, nothing can be written; the last good state
             stays in place.
         Stopped: by a signal, when the step that it came in was done and saved.
     """
     with Interrupts(patient=ranks.size > 1) as interrupts:
-        run = _Run(stage, config, state_path, interrupts, ship, report, key or RunKey(), fits_early, ranks)
+        seed = config.seed if order_seed is None else order_seed
+        run = _Run(stage, config, state_path, interrupts, ship, report, key or RunKey(), fits_early, ranks, seed)
         ranks.alone(lambda: begin(run.at))
         with interrupts.deferred() if ranks.size > 1 else contextlib.nullcontext():
             run.go(stop_after)
@@ -213,9 +216,10 @@ class _Run:
         key: RunKey,
         fits_early: Callable[[str], bool] | None,
         ranks: Ranks,
+        order_seed: int,
     ):
         self.stage, self.config, self.state_path, self.interrupts = stage, config, state_path, interrupts
-        self.ship, self.report, self.ranks = ship, report, ranks
+        self.ship, self.report, self.ranks, self.order_seed = ship, report, ranks, order_seed
         self.model = stage.model
         device = next(self.model.parameters()).device
         self.changes: list[str] = []
@@ -298,7 +302,7 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.optimiser.zero_grad(set_to_none=True)
-        number = first_number(at.step, config.accumulate, config.seed)
+        number = first_number(at.step, config.accumulate, self.order_seed)
         drawn = self.ranks.together(lambda: self._draw(batches))
         torch.manual_seed(number)
         if self.sharded is None:
@@ -364,7 +368,7 @@ class _Run:
         model.train()
         begun, mark, units, shown = time.time(), time.time(), 0.0, math.nan
         first = share_done(config, at.step, at.hours)
-        batches = drawn_steps(self.stage, config, at.step, self.ranks)
+        batches = drawn_steps(self.stage, dataclasses.replace(config, seed=self.order_seed), at.step, self.ranks)
         while not self.is_over() and at.step != stop_after:
             with self.interrupts.deferred():
                 value, lr, done = self.step(batches, loss)

@@ -90,17 +90,28 @@ def machine(device: str) -> str:
 
 
 def build_context(
-    recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool, device: str = "cpu", ranks: Ranks = ALONE
+    recipe: Recipe,
+    data: Path | None,
+    folders: list[Path],
+    *,
+    training: bool,
+    device: str = "cpu",
+    ranks: Ranks = ALONE,
+    legs_before: int = 0,
 ) -> Context:
     tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
-    return Context(recipe, find_root(recipe, data), tokenizer, folders, training, torch.device(device), ranks)
+    root = find_root(recipe, data)
+    return Context(recipe, root, tokenizer, folders, training, torch.device(device), ranks, legs_before=legs_before)
 
 
-def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
-    """Puts the weights of `--init` in place; returns the legs of their training."""
+def _init_file(init: str, stage_name: str) -> Path:
     folder = SHIPPED if init == "shipped" else Path(init)
-    name = f"{stage.name}.safetensors"
-    path = find_file([folder], name) or folder / name
+    name = f"{stage_name}.safetensors"
+    return find_file([folder], name) or folder / name
+
+
+def _start_from(stage: Any, path: Path, tokenizer: Tokenizer) -> None:
+    """Puts the weights of `--init` in place."""
     header, tensors = load_stage(path, stage.name, tokenizer=tokenizer.fingerprint)
     if hasattr(stage, "adapt"):
         tensors = stage.adapt(tensors, header.config)
@@ -109,7 +120,6 @@ def _start_from(stage: Any, init: str, tokenizer: Tokenizer) -> list[dict]:
     for module in stage.model.modules():
         if isinstance(module, Codebook):  # or it would begin anew by k-means
             module.start_from_entries()
-    return header.legs
 
 
 def _keep_tokenizer(out: Path, folders: list[Path]) -> None:
@@ -247,13 +257,16 @@ def build_stage(
     loaded: Recipe, data: Path | None, folders: list[Path], init: str | None, device: str, ranks: Ranks
 ) -> tuple[Context, Any, list[dict]]:
     """Context and stage, as training begins, and the legs behind its weights."""
+    path = _init_file(init, loaded.stage) if init else None
+    legs = read_header(path, loaded.stage).legs if path else []
     torch.manual_seed(loaded.train.seed)
-    context = build_context(loaded, data, folders, training=True, device=device, ranks=ranks)
+    context = build_context(loaded, data, folders, training=True, device=device, ranks=ranks, legs_before=len(legs))
     stage = stage_class(loaded.stage)(context)
     stage.model.to(device)
     if loaded.train.recompute:
         recompute_blocks(stage.model)
-    legs = _start_from(stage, init, context.tokenizer) if init else []
+    if path:
+        _start_from(stage, path, context.tokenizer)
     return context, stage, legs
 
 
@@ -323,6 +336,7 @@ def _train(
             key=key,
             fits_early=lambda early: fits_early(key, early, loaded, out),
             ranks=ranks,
+            order_seed=context.order_seed,
         )
 
 

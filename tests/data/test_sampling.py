@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from muomni_core.data.sampling import LengthSampler, RowSampler
+from muomni_core.data.sampling import LengthSampler, RowSampler, source_weights
 
 LENGTHS = np.random.default_rng(0).integers(50, 900, 97)
 
@@ -110,3 +110,10 @@ def test_weighted_clips():
     sampler = LengthSampler(LENGTHS, 4000, seed=3, weights=weights)
     assert all(r < 20 for i in range(40) for r in sampler(i).tolist())
     assert np.array_equal(LengthSampler(LENGTHS, 4000, seed=3, weights=weights)(33), sampler(33))
+
+
+def test_a_weight_for_a_source_that_is_not_there_is_said(capsys):
+    weights = source_weights(["pets", "birds", "pets"], {"pets": 3.0, "brids": 2.0})
+    assert weights.tolist() == [3.0, 1.0, 3.0]
+    out, err = capsys.readouterr()
+    assert err == "data.weights: no data of brids\n" and not out

@@ -20,8 +20,9 @@ from muomni_core.errors import CheckpointError, DataError
 from muomni_core.evaluation.run import evaluate_stage
 from muomni_core.training.card import write_card
 from muomni_core.training.loop import train
+from muomni_core.training.ranks import ALONE
 from muomni_core.training.recipe import TrainConfig, load_recipe
-from muomni_core.training.run import build_context, run_stage
+from muomni_core.training.run import build_context, build_stage, run_stage
 from muomni_core.training.stages import omni, stage_class
 from muomni_core.weights import SHIPPED
 
@@ -339,6 +340,18 @@ def test_the_talker_trains_its_codec_first(micro_weights: Path, tmp_path: Path) 
         shutil.copy(micro_weights / f"{stage}.safetensors", parents)
     metrics = run_stage("talker", recipe=folder / "talker.toml", weights=parents, out=tmp_path / "out")
     assert "cer" in metrics and (tmp_path / "out" / "codec.safetensors").is_file()
+
+
+def test_a_leg_does_not_begin_with_the_batches_of_the_one_before(micro_weights: Path) -> None:
+    recipe = load_recipe("smoke", "codec")
+    first, again, second = (
+        build_stage(recipe, None, [micro_weights, SHIPPED], init, "cpu", ALONE)
+        for init in (None, None, str(micro_weights))
+    )
+    rows = [stage.sampler(0).tolist() for _, stage, _ in (first, again, second)]
+    assert rows[0] == rows[1] != rows[2]
+    assert first[0].order_seed == recipe.train.seed
+    assert second[0].order_seed == recipe.train.seed + len(second[2])
 
 
 def test_training_needs_a_finite_loss(smoke_cache: Path, tmp_path: Path) -> None:

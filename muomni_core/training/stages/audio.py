@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from muomni_core.audio.augment import SILENCE, augment, uniform
 from muomni_core.data.features import SpeechSet
-from muomni_core.data.sampling import LengthSampler
+from muomni_core.data.sampling import LengthSampler, source_weights
 from muomni_core.data.windows import windowed
 from muomni_core.errors import DataError
 from muomni_core.evaluation.metrics import char_error, word_error
@@ -81,9 +81,9 @@ class Stage:
             window = self.options.window
             self.clips = SpeechSet(self.options.train, context.root, streamed=window > 0)
             self.targets = read_targets(self.clips, self.n_slots)
-            budget, seed = int(100 * recipe.train.seconds), recipe.train.seed
+            budget, seed = int(100 * recipe.train.seconds), context.order_seed
             sources = np.array(self.clips.sources)
-            weights = np.array([self.options.weights.get(s, 1.0) for s in sources])
+            weights = source_weights(self.clips.sources, self.options.weights)
             sampler = LengthSampler(self.clips.frames, budget, seed, weights)
             self.sampler = windowed(sampler, self.clips.stored, window, self.accumulate)
             clear = np.isin(sources, self.options.clear)

@@ -46,7 +46,7 @@ class Stage:
             window = self.options.window
             self.clips = SpeechSet(self.options.train, context.root, streamed=window > 0)
             weights = torch.tensor(self.clips.frames).double().numpy()  # a long clip gives more crops
-            sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, weights)
+            sampler = RowSampler(len(self.clips), recipe.train.batch, context.order_seed, weights)
             self.sampler = windowed(sampler, self.clips.stored, window, recipe.train.accumulate)
 
     def batch(self, index: int) -> Tensor:

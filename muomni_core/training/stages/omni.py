@@ -15,7 +15,7 @@ from muomni_core.checkpoint import load_component, load_stage
 from muomni_core.data.chat import turn_ids
 from muomni_core.data.everyday import everyday_questions
 from muomni_core.data.features import PictureSet, SpeechSet, TokenSet
-from muomni_core.data.frames import SoundFrames, picture_frames, views
+from muomni_core.data.frames import SoundFrames, encoder_print, picture_frames, views
 from muomni_core.data.mix import (
     Example,
     PictureFacts,
@@ -32,7 +32,7 @@ from muomni_core.data.phrasings import SEE as PICTURE_QUESTION
 from muomni_core.data.phrasings import SEE_ANSWER
 from muomni_core.data.picture_words import PictureWords, mixed, word_tokens
 from muomni_core.data.rows import expand, read_path, read_rows
-from muomni_core.data.sampling import RowSampler, evenly
+from muomni_core.data.sampling import RowSampler, evenly, source_weights
 from muomni_core.data.words import with_article
 from muomni_core.errors import DataError
 from muomni_core.evaluation.answers import key_words, said_share, word_overlap
@@ -137,7 +137,7 @@ class Stage:
         self.projector = recipe.model.projector
         self.vision: VisionModel = context.parent("vision")["vision"]
         self.ear: AudioEncoder = context.parent("audio")["audio"]
-        self.prints = dict(context.parents)
+        self.eye_print = encoder_print(self.vision.encoder)
         self.model = OmniModel(recipe)
         self.modules = dict(self.model.named_children())
         if self.options.begin and context.training:
@@ -150,7 +150,7 @@ class Stage:
         if context.training:
             self._gather(context)
         if self.val_pictures is not None:
-            self.val_frames = self._picture_frames(self.val_pictures, 1, "val")
+            self.val_frames = self._picture_frames(self.val_pictures, 1)
 
     def adapt(self, tensors: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
         """Weights to begin from; the places in a picture and the reader, where these know none, begin as here."""
@@ -170,9 +170,9 @@ class Stage:
         # Small talk has many right answers; a person judges it.
         return rows + [("everyday", e.question, e.answer) for e in everyday_questions() if e.kind != "chat"]
 
-    def _picture_frames(self, pictures: PictureSet, n_views: int, seed: int | str) -> np.ndarray:
+    def _picture_frames(self, pictures: PictureSet, n_views: int) -> np.ndarray:
         size = self.projector.picture_size
-        about = [self.prints["vision"], [r.key for r in pictures.rows], size, str(seed)]
+        about = [self.eye_print, [r.key for r in pictures.rows], size]
         pixels = views(pictures.squares(), size, n_views, 0, self.device)
         return picture_frames(self.vision.encoder, pixels, len(pictures), n_views, self.projector.picture_grid, about)
 
@@ -181,7 +181,7 @@ class Stage:
         recipe, options = context.recipe, self.options
         rng = random.Random(recipe.train.seed)
         pictures = PictureSet(options.pictures, context.root)
-        self.frames = self._picture_frames(pictures, options.n_views, recipe.train.seed)
+        self.frames = self._picture_frames(pictures, options.n_views)
         facts = [PictureFacts(row) for row in pictures.rows]
         groups: dict[str, list[Item]] = {}
         kept_apart = [c for r in (self.val_pictures.rows if self.val_pictures else []) for c in r.captions]
@@ -205,26 +205,26 @@ class Stage:
         self.n_pictures = len(pictures)
         groups["sound"] = self._sound_items(context, rng, groups) if options.speech else []
         self.items = [item for group in groups.values() for item in group]
-        often = [options.weights.get(row.source, 1.0) for row in pictures.rows]
+        often = source_weights([row.source for row in pictures.rows], options.weights)
         weights = [self._shares(name, group, often) for name, group in groups.items()]
         if not sum(map(np.sum, weights)):
             raise DataError(f"recipe {recipe.name}: none of data.shares has an example")
-        self.sampler = RowSampler(len(self.items), recipe.train.batch, recipe.train.seed, np.concatenate(weights))
+        self.sampler = RowSampler(len(self.items), recipe.train.batch, context.order_seed, np.concatenate(weights))
         has_reader = self.model.vision_projector.reader is not None
         if options.reader_alone and not (has_reader and options.reader_pictures):
             raise DataError("data.reader_alone needs model.picture_words and data.reader_pictures")
         if options.reader_pictures and has_reader:
             self.picture_words = PictureWords(facts, self.tokenizer)
-            known = np.array(often) * self.picture_words.known
-            self.read_pictures = RowSampler(len(pictures), options.reader_pictures, recipe.train.seed, known)
+            known = often * self.picture_words.known
+            self.read_pictures = RowSampler(len(pictures), options.reader_pictures, context.order_seed, known)
         if options.read_rows:
             self.tokens = TokenSet(options.read, context.root, self.tokenizer)
-            self.windows = RowSampler(self.tokens.n_rows(options.read_context), options.read_rows, recipe.train.seed)
+            self.windows = RowSampler(self.tokens.n_rows(options.read_context), options.read_rows, context.order_seed)
 
     def _wanted(self, examples: list[Example]) -> list[Example]:
         return [e for e in examples if not self.options.kinds or e.kind in self.options.kinds]
 
-    def _shares(self, name: str, group: list[Item], often: list[float]) -> np.ndarray:
+    def _shares(self, name: str, group: list[Item], often: np.ndarray) -> np.ndarray:
         """How often each item of a group is drawn: all together as often as the group is to be."""
         drawn = [often[i.picture] if name == "picture" and i.picture is not None else 1.0 for i in group]
         return self.options.shares.get(name, 0.0) * np.array(drawn) / (sum(drawn) or 1.0)
@@ -237,7 +237,7 @@ class Stage:
         from muomni_core.vision.image import image_tensor
 
         size = self.projector.picture_size
-        about = [self.prints["vision"], "scenes", size, seed]
+        about = [self.eye_print, "scenes", size, seed]
         return picture_frames(
             self.vision.encoder,
             lambda rows, _: torch.stack([image_tensor(scenes[i], size) for i in rows]).to(self.device),
@@ -251,7 +251,7 @@ class Stage:
         """Recordings whose words are a question that has an answer here, with or without a picture; of the others,
         what is said."""
         clips = SpeechSet(self.options.speech, context.root)
-        self.sounds = SoundFrames(self.ear, clips, [self.prints["audio"]], self.device)
+        self.sounds = SoundFrames(self.ear, clips, [encoder_print(self.ear)], self.device)
         answers = {plain(e.audio_text): e.answer for e in spoken_questions() if e.audio_text}
         answers |= {plain(item.question): item.answer for item in groups["text"] if not item.turns}
         about_pictures: dict[str, list[Item]] = {}

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from muomni_core.data.alignment import character_durations
 from muomni_core.data.features import SpeechSet, cache_folder
-from muomni_core.data.sampling import LengthSampler, evenly
+from muomni_core.data.sampling import LengthSampler, evenly, source_weights
 from muomni_core.errors import DataError
 from muomni_core.evaluation.metrics import char_error
 from muomni_core.model.audio import AudioEncoder
@@ -194,9 +194,9 @@ class Stage:
         if context.training:
             self.set = SpokenSet(SpeechSet(self.options.train, context.root), self)
             sources = [self.set.clips.sources[i] for i in self.set.good]
-            weights = np.array([self.options.weights.get(s, 1.0) for s in sources])
+            weights = source_weights(sources, self.options.weights)
             frames = [len(self.set.codes[i]) for i in self.set.good]
-            self.sampler = LengthSampler(frames, int(50 * recipe.train.seconds), recipe.train.seed, weights)
+            self.sampler = LengthSampler(frames, int(50 * recipe.train.seconds), context.order_seed, weights)
 
     def adapt(self, tensors: dict[str, Tensor], config: dict) -> dict[str, Tensor]:
         """Weights to begin from, with this recipe's voices: those that they know, and new ones, which begin between."""

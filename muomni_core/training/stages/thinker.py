@@ -75,11 +75,11 @@ class Stage:
         self.sampler: RowSampler | WindowSampler
         if options.window:
             self.tokens = StreamedTokens(options.train, context.root, context.tokenizer, options.context)
-            sampler = RowSampler(len(self.tokens), train.batch, train.seed)
+            sampler = RowSampler(len(self.tokens), train.batch, context.order_seed)
             self.sampler = WindowSampler(sampler, self.tokens.stored, options.window, train.accumulate)
         else:
             self.tokens = TokenSet(options.train, context.root, context.tokenizer)
-            self.sampler = RowSampler(self.tokens.n_rows(options.context), train.batch, train.seed)
+            self.sampler = RowSampler(self.tokens.n_rows(options.context), train.batch, context.order_seed)
 
     def batch(self, index: int) -> Batch:
         size = self.options.context

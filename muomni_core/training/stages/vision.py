@@ -17,11 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from muomni_core.checkpoint import fingerprint
 from muomni_core.data.features import PictureSet
-from muomni_core.data.frames import views, views_seen
+from muomni_core.data.frames import encoder_print, views, views_seen
 from muomni_core.data.record import Row
-from muomni_core.data.sampling import RowSampler
+from muomni_core.data.sampling import RowSampler, source_weights
 from muomni_core.data.scenes import Scene, describe, draw_scene, random_scene
 from muomni_core.data.windows import windowed
 from muomni_core.data.words import with_article
@@ -160,7 +159,7 @@ class Stage:
         options = self.options
         pictures = PictureSet(options.train, context.root, streamed=options.window > 0)
         self.rows, self.squares = list(pictures.rows), pictures.squares()
-        weights = np.array([options.weights.get(r.source, 1.0) for r in self.rows])
+        weights = source_weights([row.source for row in self.rows], options.weights)
         # Of a scene nothing may be cut away: its caption counts.
         self.min_crops = torch.full((len(self.rows) + options.n_scenes,), options.min_crop)
         self.min_crops[len(self.rows) :] = 1.0
@@ -172,7 +171,7 @@ class Stage:
             share = options.scene_share
             shares = [(1 - share) * weights / weights.sum(), np.full(len(scenes), share / len(scenes))]
             weights = np.concatenate(shares)
-        sampler = RowSampler(len(self.rows), batch, seed, weights)
+        sampler = RowSampler(len(self.rows), batch, context.order_seed, weights)
         self.sampler = windowed(sampler, pictures.stored, options.window, accumulate)
 
     def _tags(self, rows: list[Row]) -> tuple[list[str], Tensor]:
@@ -273,9 +272,14 @@ class Stage:
         if not self.is_trained:
             raise DataError("data.views leaves the encoder as it is: give a trained one with --init")
         vision, options, size = self.vision, self.options, self.size_at(0)
-        # A moving average makes -0.0 of equal weights 0.0.
-        weights = fingerprint({name: tensor + 0 for name, tensor in vision.encoder.state_dict().items()})
-        about = [weights, [row.key for row in self.rows], size, options.views, options.min_crop, self.seed]
+        about = [
+            encoder_print(vision.encoder),
+            [row.key for row in self.rows],
+            size,
+            options.views,
+            options.min_crop,
+            self.seed,
+        ]
         pixels = views(self.squares, size, options.views, self.seed, self.device, self.min_crops)
         vision.encoder.eval()
         shape = (2 * vision.config.out_width,)

@@ -85,7 +85,7 @@ class Stage:
             window = self.options.window
             self.clips = WaveSet(self.options.train, context.root, streamed=window > 0)
             weights = self._weights(context.root)
-            sampler = RowSampler(len(self.clips), recipe.train.batch, recipe.train.seed, weights)
+            sampler = RowSampler(len(self.clips), recipe.train.batch, context.order_seed, weights)
             self.sampler = windowed(sampler, self.clips.stored, window, self.accumulate)
 
     def _weights(self, root: Path) -> np.ndarray:
