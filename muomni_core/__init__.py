@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from muomni_core.model.omni import MuOmni
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 __all__ = ["MuOmni", "__version__"]
 
 

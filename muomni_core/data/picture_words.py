@@ -16,7 +16,7 @@ from muomni_core.evaluation.metrics import WORD
 from muomni_core.text.tokenizer import Tokenizer
 
 CAPTION = 0.2  # what a word of one caption counts beside one of the label: there are five captions
-MIXED = 0.4  # of the Beta distribution of a mixed picture's larger part (mixup, Zhang 2018)
+MIXED = 1.0  # of the Beta distribution of the parts that are mixed (mixup, Zhang 2018); 1: any part is as likely
 
 
 def word_tokens(tokenizer: Tokenizer, question: str, answer: str) -> list[int]:

@@ -36,7 +36,7 @@ from muomni_core.model.thinker import Thinker
 THINKER = 0.6  # weight of the logarithms of the Thinker's probabilities
 EYE = 34.0  # weight of the eye's cosines beside them where the answer is a sentence
 EYE_OF_NAMES = 10.0  # and where it names one thing
-READER = 4.0  # weight of the logarithms of how likely the reader finds a name's words
+READER = 6.0  # weight of the logarithms of how likely the reader finds a name's words
 NOTHING = -12.0  # such a logarithm of an answer that says nothing of a picture
 NAMED = 0.7  # share of the Thinker's probability that names must have, or the answer is a sentence
 SURE = math.log(0.25)  # where the question may be another one, an answer that is likelier is given as it is
@@ -61,7 +61,8 @@ class Seen(NamedTuple):
 
     Attributes:
         vector: (128,) the eye's unit vector.
-        words: (5000,) natural logarithms of the probabilities that the reader gives to words, if there is one.
+        words: (5000,) what the reader says of words, if there is one: the mean of its logarithmic probabilities for the
+            picture and its mirror image.
     """
 
     vector: Tensor

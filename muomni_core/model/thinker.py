@@ -248,6 +248,7 @@ class PictureReader(nn.Module):
     """
 
     NARROW = 64  # numbers that are kept of each frame: all frames together are read
+    DROPOUT = 0.4  # in training: there are few pictures
 
     def __init__(self, in_width: int, config: ProjectorConfig):
         super().__init__()
@@ -259,6 +260,7 @@ class PictureReader(nn.Module):
 
     def forward(self, frames: Tensor, embedding: Tensor) -> Tensor:
         """Frames (B, N, 128), the Thinker's embedding (5000, 256) -> logits of the words (B, 5000)."""
-        read = self.down(F.gelu(self.up(self.narrow(self.norm(frames)).flatten(1))))
+        read = F.gelu(self.up(self.narrow(self.norm(frames)).flatten(1)))
+        read = self.down(F.dropout(read, self.DROPOUT, self.training))
         # It comes to the words, and not the words to it.
         return F.linear(self.out_norm(read), embedding.detach()).float()
