@@ -94,6 +94,7 @@ class ProjectorConfig:
     picture_grid: int = 4  # CLS and grid x grid pooled patches are what the Thinker sees; 0: CLS alone
     picture_positions: bool = field(default=False, metadata=LATER)  # whether each of them has a learned place added
     picture_words: bool = field(default=False, metadata=LATER)  # whether a reader tells which words belong to it
+    reader_dropout: float = field(default=0.0, metadata=LATER)  # in its training: there are few pictures
 
 
 @dataclass(frozen=True)

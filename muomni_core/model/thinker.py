@@ -248,19 +248,19 @@ class PictureReader(nn.Module):
     """
 
     NARROW = 64  # numbers that are kept of each frame: all frames together are read
-    DROPOUT = 0.4  # in training: there are few pictures
 
     def __init__(self, in_width: int, config: ProjectorConfig):
         super().__init__()
         self.norm = nn.LayerNorm(in_width)
         self.narrow = nn.Linear(in_width, self.NARROW)
         self.up = nn.Linear((1 + config.picture_grid**2) * self.NARROW, config.hidden)
+        self.dropout = nn.Dropout(config.reader_dropout)
         self.down = nn.Linear(config.hidden, config.out_width)
         self.out_norm = RMSNorm(config.out_width)
 
     def forward(self, frames: Tensor, embedding: Tensor) -> Tensor:
         """Frames (B, N, 128), the Thinker's embedding (5000, 256) -> logits of the words (B, 5000)."""
         read = F.gelu(self.up(self.narrow(self.norm(frames)).flatten(1)))
-        read = self.down(F.dropout(read, self.DROPOUT, self.training))
+        read = self.down(self.dropout(read))
         # It comes to the words, and not the words to it.
         return F.linear(self.out_norm(read), embedding.detach()).float()
