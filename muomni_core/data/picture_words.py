@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from muomni_core.data.phrasings import SEE_ANSWER
-from muomni_core.data.picture_mix import PictureFacts
 from muomni_core.data.words import with_article
 from muomni_core.evaluation.answers import key_words
 from muomni_core.evaluation.metrics import WORD
 from muomni_core.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # who asks needs no part of the training mix
+    from muomni_core.data.picture_mix import PictureFacts
 
 CAPTION = 0.2  # what a word of one caption counts beside one of the label: there are five captions
 MIXED = 1.0  # of the Beta distribution of the parts that are mixed (mixup, Zhang 2018); 1: any part is as likely

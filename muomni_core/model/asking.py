@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from muomni_core.audio.io import SoundSource, read_sound
@@ -168,12 +167,12 @@ class Asker:
         The reader alone names 62.0% of 242 val photographs of everyday things so, and 64.0% of Caltech-101; of the
         picture as it is 59.1 and 61.2%.
         """
-        both = torch.cat([look, self._eye.encoder(pixels.flip(-1))])
-        vector = F.normalize(self._eye.embed_images(both).sum(0), dim=-1)
+        mirrored = self._eye.encoder(pixels.flip(-1))
         reader, words = self._component("omni", "vision_projector").reader, None
         if reader is not None:
-            words = reader(self._frames(both), self.thinker.embedding.weight).log_softmax(-1).mean(0).cpu()
-        return Seen(vector, words, asked)
+            both = self._frames(torch.cat([look, mirrored]))
+            words = reader(both, self.thinker.embedding.weight).log_softmax(-1).mean(0).cpu()
+        return Seen(self._eye.embed_both(look, mirrored)[0], words, asked)
 
     # -- what is answered --------------------------------------------------------------------------------------
 
@@ -229,12 +228,12 @@ class Asker:
     def _chosen(
         self, embeddings: Tensor, seen: Seen, candidates: int, max_tokens: int, no_repeat: int, cache: KVCache | None
     ) -> Iterator[int]:
-        """As `generate`, the answer of several that agrees best with the others and with the eye."""
+        """As `generate`, the answer of several that agrees best with the others, the eye and the reader."""
         thinker, end_id = self.thinker, self.tokenizer.end_id
         kept = thinker.new_cache(1, embeddings.shape[1]) if cache is None else cache
         answers = likeliest_answers(thinker, embeddings, end_id, count=candidates, max_tokens=max_tokens, cache=kept)
         answers = [answer for answer in answers if not loops(answer.tokens, no_repeat)] or answers[:1]
-        cosines = self._component("vision", "vision").embed_texts([answer.tokens for answer in answers]) @ seen.vector
+        cosines = self._eye.embed_texts([answer.tokens for answer in answers]) @ seen.vector
         texts = [self.tokenizer.decode(answer.tokens).strip() for answer in answers]
         read = torch.tensor([found_by_reader(word_tokens(self.tokenizer, "", text), seen.words) for text in texts])
         chosen = answers[agreed(answers, cosines, read, [only_names(text) for text in texts], asked=seen.asked)].tokens

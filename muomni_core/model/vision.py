@@ -165,8 +165,12 @@ class VisionModel(nn.Module):
         The same texts are true of both; of 870 flickr8k val photographs, 25.6% are found by a caption among the first
         ten, 24.6% without the mirror image.
         """
-        own, mirrored = self.embed_images(self.encoder(torch.cat([pixels, pixels.flip(-1)]))).chunk(2)
-        return F.normalize(own + mirrored, dim=-1)
+        return self.embed_both(*self.encoder(torch.cat([pixels, pixels.flip(-1)])).chunk(2))
+
+    def embed_both(self, tokens: Tensor, mirrored: Tensor) -> Tensor:
+        """The same from encoder outputs (B, 1 + N, 128), of the pictures and of their mirror images."""
+        own, other = self.embed_images(torch.cat([tokens, mirrored])).chunk(2)
+        return F.normalize(own + other, dim=-1)
 
     def text_embedding(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids (B, L), lengths (B,) -> unit vectors (B, 128)."""

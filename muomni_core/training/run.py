@@ -90,18 +90,10 @@ def machine(device: str) -> str:
 
 
 def build_context(
-    recipe: Recipe,
-    data: Path | None,
-    folders: list[Path],
-    *,
-    training: bool,
-    device: str = "cpu",
-    ranks: Ranks = ALONE,
-    legs_before: int = 0,
+    recipe: Recipe, data: Path | None, folders: list[Path], *, training: bool, device: str = "cpu", ranks: Ranks = ALONE
 ) -> Context:
     tokenizer = Tokenizer.load(find_file(folders, "tokenizer.json"))
-    root = find_root(recipe, data)
-    return Context(recipe, root, tokenizer, folders, training, torch.device(device), ranks, legs_before=legs_before)
+    return Context(recipe, find_root(recipe, data), tokenizer, folders, training, torch.device(device), ranks)
 
 
 def _init_file(init: str, stage_name: str) -> Path:
@@ -257,10 +249,11 @@ def build_stage(
     loaded: Recipe, data: Path | None, folders: list[Path], init: str | None, device: str, ranks: Ranks
 ) -> tuple[Context, Any, list[dict]]:
     """Context and stage, as training begins, and the legs behind its weights."""
+    torch.manual_seed(loaded.train.seed)
+    context = build_context(loaded, data, folders, training=True, device=device, ranks=ranks)
     path = _init_file(init, loaded.stage) if init else None
     legs = read_header(path, loaded.stage).legs if path else []
-    torch.manual_seed(loaded.train.seed)
-    context = build_context(loaded, data, folders, training=True, device=device, ranks=ranks, legs_before=len(legs))
+    context.legs_before = len(legs)
     stage = stage_class(loaded.stage)(context)
     stage.model.to(device)
     if loaded.train.recompute:

@@ -327,13 +327,13 @@ class Stage:
 
     def loss(self, batch: Batch) -> Loss:
         reader = self.model.vision_projector.reader
-        if reader is not None and self.options.reader_alone:
+        if self.options.reader_alone:
             return Loss(self._reader_loss(reader, batch), len(batch.mixed), len(batch.mixed))
         total, n_targets = self._answer_loss(batch)
         if self.options.words_weight and len(batch.said):
             total = total + self.options.words_weight * self._words_loss(batch)
         total = total + n_targets * self.model.thinker.balance_loss()
-        if reader is not None and batch.mixed is not None:
+        if batch.mixed is not None:
             total = total + self._reader_loss(reader, batch)
         if batch.reading is not None:
             read, n_read = reading_loss(self.model.thinker, batch.reading)

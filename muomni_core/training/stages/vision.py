@@ -272,14 +272,8 @@ class Stage:
         if not self.is_trained:
             raise DataError("data.views leaves the encoder as it is: give a trained one with --init")
         vision, options, size = self.vision, self.options, self.size_at(0)
-        about = [
-            encoder_print(vision.encoder),
-            [row.key for row in self.rows],
-            size,
-            options.views,
-            options.min_crop,
-            self.seed,
-        ]
+        weights = encoder_print(vision.encoder)
+        about = [weights, [row.key for row in self.rows], size, options.views, options.min_crop, self.seed]
         pixels = views(self.squares, size, options.views, self.seed, self.device, self.min_crops)
         vision.encoder.eval()
         shape = (2 * vision.config.out_width,)
